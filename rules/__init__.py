@@ -1,0 +1,1 @@
+"""Who may see what: the rule language, segments and rules."""

@@ -1,0 +1,161 @@
+"""A rule's draft and the catalogue in; problems a marketer can act on, and numbered immutable revisions, out."""
+
+from dataclasses import asdict
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Max, QuerySet
+
+from .language import RuleError, check, parse
+from .language.check import Problem
+from .language.errors import listing
+from .language.facts import Catalogue
+from .language.nodes import Rule as RuleNode
+from .models import Revision, Rule
+
+
+class Kind(models.TextChoices):
+    """What a text must be: a whole rule, or a condition alone (segments and audiences)."""
+
+    RULE = "rule"
+    CONDITION = "condition"
+
+
+class State(models.TextChoices):
+    """How a rule's draft stands to what decisions follow."""
+
+    OFF = "off", "off"
+    DRAFT = "draft", "never published"
+    CHANGED = "changed", "draft differs"
+    PUBLISHED = "published", "published"
+
+
+def find_problems(text: str, catalogue: Catalogue, kind: str = Kind.RULE) -> list[Problem]:
+    """Everything wrong or doubtful about a text, in reading order; nothing is raised."""
+    try:
+        node = parse(text)
+    except RuleError as error:
+        expected = f" Expected {listing(error.expected)}." if error.expected else ""
+        place = (error.line, error.column, error.hint, error.end_column)
+        return [Problem("error", error.message + expected, *place)]
+    if isinstance(node, RuleNode) and kind == Kind.CONDITION:
+        return [Problem("error", "Only a condition belongs here.", hint="Leave out IF, THEN and what follows.")]
+    if not isinstance(node, RuleNode) and kind == Kind.RULE:
+        return [Problem("error", "This is only a condition.", hint="Say what to do: IF … THEN …")]
+    return check(node, catalogue)
+
+
+def validate(text: str, catalogue: Catalogue, kind: str = Kind.RULE) -> list[Problem]:
+    """The warnings about a text; raises ValidationError with one message an error, each pointing at its character."""
+    problems = find_problems(text, catalogue, kind)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise ValidationError([ValidationError(describe(problem, text), code="rule") for problem in errors])
+    return problems
+
+
+def describe(problem: Problem, text: str) -> str:
+    """A problem for people: where, what, the cure, and the line with carets under the characters."""
+    hint = f" {problem.hint}" if problem.hint else ""
+    return f"Line {problem.line}, column {problem.column}: {problem.message}{hint}\n{point_at(problem, text)}"
+
+
+def point_at(problem: Problem, text: str) -> str:
+    """The line of the text and, under it, carets from `column` to `end_column`."""
+    return RuleError("", problem.line, problem.column, problem.end_column).caret(text)
+
+
+def as_data(problem: Problem, text: str) -> dict[str, Any]:
+    """A problem for an editor: places count from 1, `end_column` is behind the last character."""
+    return {**asdict(problem), "pointed": point_at(problem, text)}
+
+
+def state(rule: Rule) -> State:
+    """How the draft stands to the published revision. Prefetch `placements` and select `published` for lists."""
+    if not rule.active:
+        return State.OFF
+    if rule.published is None:
+        return State.DRAFT
+    return State.PUBLISHED if _same(rule.published, _draft(rule)) else State.CHANGED
+
+
+def published_rules() -> QuerySet[Rule]:
+    """The rules that decisions follow: active, with their published revision, highest priority first."""
+    return Rule.objects.filter(active=True, published__isnull=False).select_related("published")
+
+
+def publish(rule: Rule, by: AbstractBaseUser | None, catalogue: Catalogue) -> Revision:
+    """Make the saved draft what decisions follow; the new revision, or the current one if the draft says the same.
+
+    Raises ValidationError, and changes nothing, when the text has an error under this catalogue.
+    """
+    with transaction.atomic():
+        row = _lock(rule)
+        validate(row.text, catalogue)
+        draft = _draft(row)
+        revision = row.published
+        if revision is None or not _same(revision, draft):
+            revision = _append(row, draft, by)
+    rule.published = revision
+    return revision
+
+
+def rollback(rule: Rule, revision: Revision, by: AbstractBaseUser | None) -> Revision:
+    """Publish what an earlier revision said, as a new revision, and make it the draft too.
+
+    Placements deleted since are left out; raises ValidationError when none of them is left, because a rule without
+    placements would reach every placement.
+    """
+    with transaction.atomic():
+        row = _lock(rule)
+        if revision.rule_id != row.pk:
+            raise ValidationError(f"{revision} belongs to another rule; choose one of this rule's revisions.")
+        former = _restore(row, revision)
+        current = row.published
+        if current is None or not _same(current, former):
+            current = _append(row, former, by)
+    rule.refresh_from_db()
+    return current
+
+
+def _lock(rule: Rule) -> Rule:
+    """The rule's row, fresh and held until the transaction ends, so that two publishers cannot take one number."""
+    return Rule.objects.select_for_update(of=("self",)).select_related("published").get(pk=rule.pk)
+
+
+def _draft(rule: Rule) -> dict[str, Any]:
+    """What a revision freezes of a rule."""
+    return {
+        "text": rule.text,
+        "priority": rule.priority,
+        "placements": sorted(placement.key for placement in rule.placements.all()),
+        "starts_at": rule.starts_at,
+        "ends_at": rule.ends_at,
+    }
+
+
+def _same(revision: Revision, draft: dict[str, Any]) -> bool:
+    return all(getattr(revision, name) == value for name, value in draft.items())
+
+
+def _append(rule: Rule, draft: dict[str, Any], by: AbstractBaseUser | None) -> Revision:
+    newest = rule.revisions.aggregate(newest=Max("number"))["newest"] or 0
+    revision = Revision.objects.create(rule=rule, number=newest + 1, published_by=by, **draft)
+    Rule.objects.filter(pk=rule.pk).update(published=revision)
+    return revision
+
+
+def _restore(rule: Rule, revision: Revision) -> dict[str, Any]:
+    """Write a revision's content into the draft; the content as it can be published today."""
+    placements = rule.placements.model.objects.filter(key__in=revision.placements)
+    if revision.placements and not placements:
+        raise ValidationError(
+            f"Every placement of {revision} was deleted; edit the rule and choose placements instead."
+        )
+    for name in ("text", "priority", "starts_at", "ends_at"):
+        setattr(rule, name, getattr(revision, name))
+    rule.save()
+    rule.placements.set(placements)
+    return _draft(rule)
