@@ -1,0 +1,1 @@
+"""What is shown and sent: contents, placements, campaigns and the outbox."""

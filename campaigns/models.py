@@ -1,0 +1,144 @@
+"""Contents, placements, campaigns and the messages they owe, as PostgreSQL keeps them."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from rules.models import Segment, key_format
+
+
+class Placement(models.Model):
+    """A named slot of a page, app or message that asks for a number of contents."""
+
+    class Policy(models.TextChoices):
+        GREEDY = "greedy", "best first"
+        EPSILON = "epsilon", "best first, with some exploration"
+
+    class Objective(models.TextChoices):
+        CONVERSION = "conversion", "chance of a conversion"
+        VALUE = "value", "expected value"
+
+    key = models.CharField(max_length=100, unique=True, validators=[key_format])
+    name = models.CharField(max_length=200)
+    count = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(50)])
+    audience = models.TextField(blank=True, help_text="A condition; others get the default contents.")
+    objective = models.CharField(max_length=12, choices=Objective, default=Objective.CONVERSION)
+    policy = models.CharField(max_length=10, choices=Policy, default=Policy.EPSILON)
+    exploration = models.FloatField(
+        default=0.1,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Share of slots filled at random, so that every content is tried.",
+    )
+    window_hours = models.FloatField(
+        default=24.0,
+        validators=[MinValueValidator(0)],
+        help_text="A conversion counts for so long after the contents were shown.",
+    )
+    active = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Content(models.Model):
+    """Anything that can be shown or sent. Rules aim at its key, tags and attributes."""
+
+    key = models.CharField(max_length=100, unique=True, validators=[key_format])
+    name = models.CharField(max_length=200)
+    body = models.JSONField(default=dict, blank=True, help_text="What the app gets: title, text, url, image …")
+    attributes = models.JSONField(default=dict, blank=True)
+    tags = models.JSONField(default=list, blank=True, help_text='A list, such as ["produce", "eco"].')
+    value = models.FloatField(default=1.0, validators=[MinValueValidator(0)], help_text="Worth of one conversion.")
+    placements = models.ManyToManyField(
+        Placement, blank=True, related_name="contents", help_text="None chosen means every placement."
+    )
+    default_for = models.ManyToManyField(
+        Placement, blank=True, related_name="defaults", help_text="Shown there when nothing else may be."
+    )
+    starts_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["key"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Campaign(models.Model):
+    """An audience, a trigger and a message. What it owes is written to the outbox (`Message`)."""
+
+    class Trigger(models.TextChoices):
+        EVENT = "event", "when an event arrives"
+        SEGMENT = "segment", "when a customer enters a segment"
+
+    class Channel(models.TextChoices):
+        EMAIL = "email", "e-mail"
+
+    key = models.CharField(max_length=100, unique=True, validators=[key_format])
+    name = models.CharField(max_length=200)
+    channel = models.CharField(max_length=10, choices=Channel, default=Channel.EMAIL)
+    trigger = models.CharField(max_length=10, choices=Trigger)
+    event_name = models.CharField(max_length=200, blank=True, help_text="For the event trigger.")
+    segment = models.ForeignKey(
+        Segment, on_delete=models.PROTECT, null=True, blank=True, help_text="For the segment trigger."
+    )
+    audience = models.TextField(blank=True, help_text="A condition that must also hold.")
+    placement = models.ForeignKey(
+        Placement, on_delete=models.PROTECT, null=True, blank=True, help_text="Where the message's contents come from."
+    )
+    subject = models.CharField(max_length=300, help_text="Liquid: {{ customer.… }}, {{ contents[0].title }}")
+    body = models.TextField(help_text="HTML with Liquid.")
+    active = models.BooleanField(default=True, help_text="Untick to hold every message not yet sent.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Message(models.Model):
+    """One obligation to send: the outbox. At most one row for a campaign, customer, trigger and step."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "to be sent"
+        CLAIMED = "claimed", "being prepared"
+        SENDING = "sending", "handed to the mail server"
+        SENT = "sent", "sent"
+        UNKNOWN = "unknown", "may have been sent"
+        SUPPRESSED = "suppressed", "not sent, on purpose"
+        FAILED = "failed", "failed"
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="messages")
+    customer = models.ForeignKey("customers.Customer", on_delete=models.CASCADE, related_name="messages")
+    trigger_key = models.CharField(max_length=200, help_text="The event's message id, or the segment and time of entry.")
+    step = models.PositiveSmallIntegerField(default=1)
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    reason = models.CharField(max_length=300, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(help_text="Real time, by the database's clock.", db_default=Now())
+    lease_until = models.DateTimeField(null=True, blank=True)
+    decision_id = models.UUIDField(null=True, blank=True)
+    recipient = models.CharField(max_length=320, blank=True)
+    subject = models.CharField(max_length=500, blank=True)
+    body = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "customer", "trigger_key", "step"], name="message_once")
+        ]
+        indexes = [
+            # What the outbox may claim now.
+            models.Index(fields=["due_at"], name="message_due", condition=Q(state="pending")),
+            # Whose holder may have died.
+            models.Index(
+                fields=["lease_until"], name="message_leased", condition=Q(state__in=["claimed", "sending"])
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id} to {self.customer_id}: {self.state}"

@@ -1,0 +1,127 @@
+"""The REST API as Django and OpenAPI know it: each view calls the same function as the WSGI lane."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from ..flows.contract import DecideRequest, Refused
+from ..flows.explain import explained
+from ..flows.take import OutcomeRequest
+from ..store.ledger import ledger
+from ..store.snapshot import age_seconds, holder
+from .doors import answer
+from .keys import allow
+from .schema import ANSWER, ERROR, RECEIPT, TRACKING_BODY, described
+
+KEY = [{"bearer": []}]
+ERRORS = {code: OpenApiResponse(ERROR, description) for code, description in {
+    400: "The body cannot be read or is not valid; the message names the field.",
+    401: "The API key is missing, unknown or expired.",
+    403: "The API key may not do this.",
+    404: "The customer or placement is unknown.",
+    413: "The body is too large.",
+}.items()}
+AWAY = {503: OpenApiResponse(ERROR, "Nothing was stored; send the same body again after Retry-After.")}
+
+
+class Door(APIView):
+    """A POST that hands its raw body to the function behind it; DRF never parses it."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        if request.method != "POST":
+            return JsonResponse(
+                {"error": {"code": "method_not_allowed", "message": "Use POST."}}, status=405, headers={"Allow": "POST"}
+            )
+        headers = {name: request.headers.get(name, "") for name in ("authorization", "x-api-key")}
+        reply = answer(request.path, headers, request.body)
+        return HttpResponse(reply.body, status=reply.status, headers=dict(reply.headers))
+
+
+class DecideView(Door):
+    @extend_schema(
+        operation_id="decide",
+        summary="Ask which contents to show",
+        request={"application/json": described(DecideRequest)},
+        responses={200: OpenApiResponse(ANSWER, "The decision; always given, `rung` says from what."), **ERRORS},
+        auth=KEY,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """For one customer and one or more placements: contents with score, propensity, reasons and outcome token."""
+        raise AssertionError("dispatch answers")
+
+
+class OutcomeView(Door):
+    @extend_schema(
+        operation_id="outcome",
+        summary="Report an impression, click or conversion",
+        request={"application/json": described(OutcomeRequest)},
+        responses={200: OpenApiResponse(RECEIPT, "Stored; the same message_id again counts once."), **ERRORS, **AWAY},
+        auth=KEY,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """With the token of the item that was seen, clicked or bought."""
+        raise AssertionError("dispatch answers")
+
+
+class TrackingView(Door):
+    @extend_schema(
+        summary="Send events",
+        request={"application/json": TRACKING_BODY},
+        responses={200: OpenApiResponse(RECEIPT, "Committed, but for what `errors` lists."), **ERRORS, **AWAY},
+        auth=KEY,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """In the Segment Spec's shape; `messageId` makes a retry count once."""
+        raise AssertionError("dispatch answers")
+
+
+class DecisionView(APIView):
+    @extend_schema(
+        operation_id="explain_decision",
+        summary="Everything one decision was made from",
+        responses={200: OpenApiResponse({"type": "object"}, "The ledger's row, explained."), **ERRORS},
+        auth=KEY,
+    )
+    def get(self, request: Request, decision_id: UUID) -> HttpResponse:
+        """Facts, every rule with each test's value, drops, scores, propensities, versions and outcomes."""
+        holder.start()
+        headers = {name: request.headers.get(name, "") for name in ("authorization", "x-api-key")}
+        try:
+            allow(headers, holder.current, "read", datetime.now(UTC))
+            found = explained(decision_id)
+            if found is None:
+                raise Refused(404, "unknown_decision", "No decision has this id; it may take a second to appear.")
+        except Refused as refused:
+            return HttpResponse(refused.body(), status=refused.status, content_type="application/json")
+        except OperationalError:
+            away = Refused(503, "unavailable", "The ledger cannot be read: the database is away.")
+            return HttpResponse(away.body(), status=503, content_type="application/json", headers={"Retry-After": "1"})
+        return HttpResponse(msgspec.json.encode(found), content_type="application/json")
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Whether this process answers at all."""
+    return JsonResponse({"ok": True})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Whether this process can decide: the snapshot it holds, its age, and what the ledger could not keep."""
+    holder.start()
+    held = holder.current
+    state = {
+        "ready": held is not None,
+        "snapshot": held.number if held else None,
+        "snapshot_age_s": round(age_seconds(held), 1) if held else None,
+        "snapshot_source": holder.source,
+        "left_out": list(held.problems) if held else [],
+        "ledger_waiting": ledger.waiting(),
+        "ledger_dropped": ledger.dropped,
+    }
+    return JsonResponse(state, status=200 if held else 503)

@@ -1,0 +1,1 @@
+"""Settings, addresses, the web doors and the Celery app with its timetable."""

@@ -1,0 +1,11 @@
+"""Addresses: the admin, the REST doors, health and the API's schema."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("", include("decisioning.api.urls")),
+]

@@ -1,0 +1,137 @@
+"""Kinds of admin pages: read only, publishing (a save reaches decisions at once), and asking before doing."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import redis
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import QuerySet
+from django.forms import Field, ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from unfold.admin import ModelAdmin
+
+from ..models import Snapshot
+from ..store import snapshot
+from ..store.connection import patient
+from .fields import LanguageField, LanguageWidget
+
+log = logging.getLogger(__name__)
+
+LATER = "Decisions go on as before; the worker tries again every second."
+
+
+class ReadOnly(ModelAdmin):
+    """Pages that show rows and change none, whatever is posted to them."""
+
+    show_full_result_count = False
+    actions_detail_hide_default = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody edits."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes."""
+        return False
+
+
+class Publishing(ModelAdmin):
+    """Pages whose saves and deletions go live: a new snapshot is built after the commit, and the user is told."""
+
+    # Text fields in the rule language, by field name: a whole rule or a condition.
+    language: Mapping[str, str] = {}
+    # Clients and rule texts name rows by key: it is chosen once.
+    fixed = ("key",)
+
+    def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **options: Any) -> Field | None:
+        """Fields in the rule language are checked, as typed and as saved."""
+        if kind := self.language.get(db_field.name):
+            options |= {"form_class": partial(LanguageField, kind=kind), "widget": LanguageWidget(kind)}
+        return super().formfield_for_dbfield(db_field, request, **options)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
+        """What was chosen once stays."""
+        shown = list(super().get_readonly_fields(request, obj))
+        return [*shown, *self.fixed] if obj else shown
+
+    def goes_live(self, request: HttpRequest, form: ModelForm) -> bool:
+        """Whether this save is one that decisions see at once."""
+        return True
+
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
+        """After the row and its placements are written, publish when the transaction commits."""
+        super().save_related(request, form, formsets, change)
+        if self.goes_live(request, form):
+            go_live(request)
+
+    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+        """What is gone must not be decided with."""
+        super().delete_model(request, obj)
+        go_live(request)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """What is gone must not be decided with."""
+        super().delete_queryset(request, queryset)
+        go_live(request)
+
+
+def go_live(request: HttpRequest) -> None:
+    """Build a snapshot once the transaction has committed, and say what became of it; never fails the request."""
+    transaction.on_commit(partial(_build, request))
+
+
+def _build(request: HttpRequest) -> None:
+    try:
+        snapshot.build()
+        newest = Snapshot.objects.order_by("-number").only("number").first()
+    except Exception as problem:
+        # The rows are committed: whatever went wrong here must not look as if they were not.
+        log.exception("snapshot was not built")
+        messages.warning(request, f"Saved, but no snapshot could be built ({problem}). {LATER}")
+        return
+    if newest is None:
+        return
+    if _announced(newest.number):
+        messages.success(request, f"Published as snapshot {newest.number}; live within a second.")
+    else:
+        messages.warning(request, f"Saved as snapshot {newest.number}, but Redis cannot be reached. {LATER}")
+
+
+def _announced(number: int) -> bool:
+    """Whether the serving processes can see this snapshot."""
+    try:
+        pointer = patient().get(snapshot.POINTER)
+    except redis.RedisError:
+        return False
+    return pointer is not None and int(pointer) >= number
+
+
+def confirm(
+    admin: ModelAdmin,
+    request: HttpRequest,
+    page: Mapping[str, Any],
+    do: Callable[[], str],
+    back: str,
+) -> HttpResponse:
+    """Ask on GET, do on POST, then go `back`; `do` returns what to tell the user or raises ValidationError.
+
+    `page`: `title`, `text`, `button`, and optionally `before` and `after`, two texts to compare.
+    """
+    if request.method != "POST":
+        context = {**admin.admin_site.each_context(request), "opts": admin.opts, "back": back, **page}
+        return TemplateResponse(request, "admin/confirm.html", context)
+    try:
+        messages.success(request, do())
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    return redirect(back)

@@ -1,0 +1,8 @@
+"""Registers the customers room with Django."""
+
+from django.apps import AppConfig
+
+
+class Customers(AppConfig):
+    name = "decisioning.customers"
+    label = "customers"

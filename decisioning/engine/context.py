@@ -1,0 +1,39 @@
+"""A request's context (Segment's names) and the moment in; facts of the moment out, for rules to test."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+# Path into the context, by fact name. Source: https://segment.com/docs/connections/spec/common/#context
+PATHS: dict[str, tuple[str, ...]] = {
+    "device": ("device", "type"),
+    "os": ("os", "name"),
+    "country": ("location", "country"),
+    "city": ("location", "city"),
+    "language": ("locale",),
+    "url": ("page", "url"),
+    "path": ("page", "path"),
+    "referrer": ("page", "referrer"),
+    "search": ("page", "search"),
+    "utm_source": ("campaign", "source"),
+    "utm_campaign": ("campaign", "name"),
+}
+
+
+def context_facts(context: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Facts named in `PATHS` where the context has text for them, plus `hour` (0-23) and `weekday` (1 = Monday), UTC."""
+    facts: dict[str, Any] = {"hour": now.hour, "weekday": now.isoweekday()}
+    for name, path in PATHS.items():
+        value = _at(context, path)
+        if isinstance(value, str) and value:
+            facts[name] = value
+    return facts
+
+
+def _at(context: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    value: Any = context
+    for step in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(step)
+    return value

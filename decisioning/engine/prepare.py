@@ -1,0 +1,167 @@
+"""A snapshot's data in; parsed rules, indexes and a loaded scorer out, built once per process and snapshot."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rules.language import RuleError, RuleIndex, matches, nodes, parse
+
+from ..learning.scorer import Scorer
+from .types import ContentItem, KeyItem, PlacementItem, RuleItem, SnapshotData
+
+Targets = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An action with its targets resolved to content keys; `name` is the verb, `amount` its factor or position."""
+
+    verb: str
+    targets: Targets
+    amount: float = 0.0
+    campaign: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRule:
+    """A rule ready to run: its condition as a tree, its branches as steps."""
+
+    item: RuleItem
+    condition: nodes.Condition
+    then: tuple[Step, ...]
+    otherwise: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A placement with its contents, its rules in their order, and the index over them."""
+
+    item: PlacementItem
+    audience: nodes.Node | None
+    pool: tuple[ContentItem, ...]
+    defaults: tuple[ContentItem, ...]
+    rules: tuple[PreparedRule, ...]
+    index: RuleIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A whole snapshot, ready to decide with."""
+
+    number: int
+    built_at: datetime
+    data: SnapshotData
+    slots: Mapping[str, Slot]
+    segment_names: Mapping[str, str]
+    keys: Mapping[str, KeyItem]
+    scorer: Scorer | None
+    problems: tuple[str, ...] = field(default=())
+
+
+def prepare(number: int, built_at: datetime, data: SnapshotData) -> Prepared:
+    """Parse, order and index everything; a rule that no longer parses is left out and named in `problems`."""
+    problems: list[str] = []
+    contents = {content.key: content for content in data.contents}
+    rules = [rule for rule in (_rule(item, data.contents, built_at, problems) for item in data.rules) if rule]
+    rules.sort(key=_order)
+    scorer = _scorer(data, problems)
+    slots = {item.key: _slot(item, data.contents, contents, rules, problems) for item in data.placements}
+    names = {segment.key: segment.name for segment in data.segments}
+    keys = {key.prefix: key for key in data.keys}
+    return Prepared(number, built_at, data, slots, names, keys, scorer, tuple(problems))
+
+
+def _order(rule: PreparedRule) -> tuple[int, int, datetime, str]:
+    """Priority, then specificity (how many tests), then age; the key settles what is still equal."""
+    return (-rule.item.priority, -count_tests(rule.condition), rule.item.created_at, rule.item.key)
+
+
+def count_tests(condition: nodes.Condition) -> int:
+    """How many tests a condition makes: its specificity."""
+    return sum(1 for _ in nodes.leaves(condition))
+
+
+def _scorer(data: SnapshotData, problems: list[str]) -> Scorer | None:
+    if data.scorer is None:
+        return None
+    try:
+        return Scorer.from_artefact(data.scorer.data)
+    except ValueError as error:
+        problems.append(f"scorer {data.scorer.version}: {error}")
+        return None
+
+
+def _slot(
+    item: PlacementItem,
+    pool: Iterable[ContentItem],
+    contents: Mapping[str, ContentItem],
+    rules: Iterable[PreparedRule],
+    problems: list[str],
+) -> Slot:
+    audience = None
+    if item.audience.strip():
+        try:
+            audience = parse(item.audience)
+        except RuleError as error:
+            problems.append(f"audience of placement {item.key}: {error}")
+    here = tuple(rule for rule in rules if not rule.item.placements or item.key in rule.item.placements)
+    return Slot(
+        item,
+        audience,
+        tuple(c for c in pool if not c.placements or item.key in c.placements),
+        tuple(contents[key] for key in item.defaults if key in contents),
+        here,
+        RuleIndex([(rule.item.key, rule.condition) for rule in here]),
+    )
+
+
+def _rule(
+    item: RuleItem, contents: Iterable[ContentItem], now: datetime, problems: list[str]
+) -> PreparedRule | None:
+    try:
+        node = parse(item.text)
+    except RuleError as error:
+        problems.append(f"rule {item.key}: {error}")
+        return None
+    if not isinstance(node, nodes.Rule):
+        problems.append(f"rule {item.key}: it has no THEN")
+        return None
+    return PreparedRule(
+        item,
+        node.condition,
+        tuple(_step(action, contents, now) for action in node.then),
+        tuple(_step(action, contents, now) for action in node.otherwise),
+    )
+
+
+def _step(action: nodes.Action, contents: Iterable[ContentItem], now: datetime) -> Step:
+    if isinstance(action, nodes.Stop):
+        return Step("STOP", frozenset())
+    if isinstance(action, nodes.StartCampaign):
+        return Step("START CAMPAIGN", frozenset(), campaign=action.key)
+    targets = _targets(action.target, contents, now)
+    verb = type(action).__name__.upper()
+    if isinstance(action, nodes.Boost | nodes.Bury):
+        return Step(verb, targets, action.factor)
+    return Step(verb, targets, float(action.position) if isinstance(action, nodes.Pin) else 0.0)
+
+
+def _targets(target: nodes.Target, contents: Iterable[ContentItem], now: datetime) -> Targets:
+    """The content keys a target means, settled when the snapshot is prepared and not per request."""
+    if isinstance(target, nodes.ContentKey):
+        return frozenset({target.key})
+    if isinstance(target, nodes.Tagged):
+        return frozenset(c.key for c in contents if target.tag in c.tags)
+    return frozenset(c.key for c in contents if matches(target.condition, content_facts(c), now))
+
+
+def content_facts(content: ContentItem) -> dict[str, Any]:
+    """A content's attributes as facts for `WHERE`, with its own key, name, tags and value among them."""
+    return {
+        **content.attributes,
+        "key": content.key,
+        "name": content.name,
+        "tags": list(content.tags),
+        "value": content.value,
+    }

@@ -1,0 +1,1 @@
+"""Fair comparisons: who gets which arm, and by which dice."""

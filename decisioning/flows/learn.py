@@ -1,0 +1,176 @@
+"""The ledger in; scorers, kept as signed artefacts, and everybody's scores out."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import polars as pl
+from django.conf import settings
+from django.db import connection, transaction
+
+from campaigns.models import Content
+from ..customers import profile
+from ..customers.catalogue import catalogue_facts, share_facts
+from ..learning.scorer import Scorer
+from ..learning.training import Backtest, Ingredients, backtest, train
+from ..models import Artefact
+from ..store import artefacts, profiles
+
+log = logging.getLogger(__name__)
+
+# What was shown, when its window closes, and when it first converted. Shown means: seen, clicked or converted.
+SHOWINGS = """
+SELECT d.customer_id, item->>'key', d.placement, d.at, (item->>'closes_at')::timestamptz, p.window_hours,
+       min(o.at) FILTER (WHERE o.kind = 'conversion'), d.facts::text
+FROM decisioning_decision d
+CROSS JOIN LATERAL jsonb_array_elements(d.items) AS item
+JOIN decisioning_outcome o ON o.decision_id = d.id AND o.content = item->>'key'
+LEFT JOIN campaigns_placement p ON p.key = d.placement
+WHERE d.customer_id IS NOT NULL AND d.at <= %s
+GROUP BY d.id, item, p.window_hours
+"""
+SHOWING_SCHEMA = {
+    "customer_id": pl.Int64,
+    "content_key": pl.String,
+    "placement": pl.String,
+    "shown_at": pl.Datetime("us", "UTC"),
+    "closes_at": pl.Datetime("us", "UTC"),
+    "window_hours": pl.Float64,
+    "converted_at": pl.Datetime("us", "UTC"),
+    "facts": pl.String,
+}
+PENDING = """
+SELECT c.id FROM customers_customer c LEFT JOIN decisioning_score s ON s.customer_id = c.id
+WHERE c.facts_at IS NOT NULL AND (s.customer_id IS NULL OR s.artefact_id <> %s OR s.at < c.facts_at)
+ORDER BY c.id LIMIT %s FOR UPDATE OF c SKIP LOCKED
+"""
+WRITE = """
+INSERT INTO decisioning_score (customer_id, artefact_id, values, at)
+SELECT id, %s, scores, %s FROM unnest(%s::bigint[], %s::jsonb[]) AS v(id, scores)
+ON CONFLICT (customer_id) DO UPDATE
+SET artefact_id = excluded.artefact_id, values = excluded.values, at = excluded.at
+"""
+BATCH = 500
+SPLIT_AT = 0.8
+BASELINE = "orders_365d"
+KINDS = {"number": "number", "boolean": "number", "text": "category"}
+TRAINING_LIMIT = timedelta(minutes=30)
+
+
+def showings(now: datetime) -> pl.DataFrame:
+    """What the ledger says was shown to known customers by now, with facts as they were then (JSON)."""
+    with connection.cursor() as cursor:
+        cursor.execute(SHOWINGS, [now])
+        frame = pl.DataFrame(cursor.fetchall(), schema=SHOWING_SCHEMA, orient="row")
+    window = pl.duration(seconds=(pl.col("window_hours").fill_null(24.0) * 3600).cast(pl.Int64))
+    return frame.with_columns(pl.coalesce("closes_at", pl.col("shown_at") + window)).drop("window_hours")
+
+
+def ingredients(frame: pl.DataFrame) -> Ingredients:
+    """The facts, crosses and contents a scorer for these showings is made from."""
+    words = profile.vocabulary()
+    kinds = {name: KINDS[fact.type] for name, fact in catalogue_facts(words).items() if fact.type in KINDS}
+    keys = frame["content_key"].unique().to_list()
+    return Ingredients(kinds, {"departments": share_facts(words)}, list(Content.objects.filter(key__in=keys)))
+
+
+def train_scorer(now: datetime, split: datetime | None, placement: str | None, baseline: str | None) -> Artefact:
+    """Train on everything known by `now`, judge by what came after `split`, keep, and activate if it may be used.
+
+    `placement` narrows what it is judged on; `baseline` names the fact to beat. Raises ValueError when the ledger
+    holds nothing to learn from.
+    """
+    known = showings(now)
+    known = known.filter(pl.col("content_key").is_in(Content.objects.values_list("key", flat=True)))
+    if known.is_empty():
+        raise ValueError("The ledger holds no outcomes yet; send impressions and conversions first.")
+    parts = ingredients(known)
+    judged = known.filter(pl.col("placement") == placement) if placement else known
+    moment = split or _moment(judged)
+    report = backtest(judged, parts, moment, baseline=baseline or BASELINE)
+    scorer = train(known, parts, now)
+    artefact = artefacts.keep(
+        Artefact.Kind.SCORER, scorer.to_artefact(), scorer.schema.hash, _metrics(report, known, now), now
+    )
+    _promote(artefact, report)
+    return artefact
+
+
+def _moment(frame: pl.DataFrame) -> datetime:
+    """The moment before which four fifths of the showings lie."""
+    moment = frame["shown_at"].sort()[int(SPLIT_AT * (frame.height - 1))]
+    return moment  # type: ignore[no-any-return]
+
+
+def _metrics(report: Backtest, known: pl.DataFrame, now: datetime) -> dict[str, Any]:
+    closed = known.filter(pl.col("closes_at") <= now)
+    return {
+        "auc": report.auc.value,
+        "auc_low": report.auc.low,
+        "auc_high": report.auc.high,
+        "auc_baseline": report.baseline_auc.value,
+        "base_rate": report.base_rate.value,
+        "rows": closed.height,
+        "conversions": closed["converted_at"].count(),
+        "backtest": report.to_dict(),
+    }
+
+
+def _promote(artefact: Artefact, report: Backtest) -> None:
+    """Put it to work if its interval excludes a coin's toss; otherwise it is kept and the reason is in its metrics."""
+    if report.auc.low > 0.5:
+        artefacts.activate(artefact)
+        return
+    artefact.metrics["refused"] = f"AUC {report.auc.value:.3f} may be no better than chance (from {report.auc.low:.3f})."
+    artefact.save(update_fields=["metrics"])
+    log.warning("scorer %s is not used: %s", artefact.pk, artefact.metrics["refused"])
+
+
+@lru_cache(maxsize=2)
+def _loaded(artefact_id: int) -> Scorer:
+    """The scorer of an artefact; loaded in the process that uses it, after any fork."""
+    return Scorer.from_artefact(artefacts.read(Artefact.objects.get(pk=artefact_id)))
+
+
+def score_pending(now: datetime, limit: int = BATCH) -> int:
+    """Score one batch of customers whose scores are missing or old; how many were scored.
+
+    A batch is one transaction over locked rows: a kill in the middle leaves it to be done again.
+    """
+    artefact = artefacts.active(Artefact.Kind.SCORER)
+    if artefact is None:
+        return 0
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(PENDING, [artefact.pk, limit])
+            ids = [pk for (pk,) in cursor.fetchall()]
+        if not ids:
+            return 0
+        facts = profile.stored_frame(ids)
+        contents = list(Content.objects.filter(active=True).order_by("key"))
+        chances = _loaded(artefact.pk).score_everybody(facts, contents)
+        keys = [content.key for content in contents]
+        rows = [dict(zip(keys, row, strict=True)) for row in chances.round(6).tolist()]
+        with connection.cursor() as cursor:
+            texts = [msgspec.json.encode(row).decode() for row in rows]
+            cursor.execute(WRITE, [artefact.pk, now, facts["customer_id"].to_list(), texts])
+        profile.touch(ids)
+        profiles.publish(ids)
+    return len(ids)
+
+
+def in_own_process(verb: str, words: Mapping[str, str]) -> None:
+    """Run `manage.py learn <verb>` and wait; raises when it fails, with its last words in the log."""
+    options = [word for name, value in words.items() for word in (f"--{name}", value)]
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "learn", verb, *options]
+    done = subprocess.run(  # noqa: S603  (our own command; the words are ours)
+        command, capture_output=True, text=True, timeout=TRAINING_LIMIT.total_seconds(), check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"learn {verb} failed: {done.stderr.strip()[-500:]}")
+    log.info("%s", done.stdout.strip())

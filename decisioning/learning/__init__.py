@@ -1,0 +1,1 @@
+"""Learned things, without a framework: features, scorers, clusterings, and what they are worth."""

@@ -1,0 +1,55 @@
+"""`manage.py demo_info`: where the demo is, how to log in, and three calls to paste."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from decisioning.customers.models import Customer
+from decisioning.models import Artefact
+
+from .load_demo import ACCESS
+
+TEXT = """
+Decisioning engine, with {people:,} real households and a scorer (AUC {auc}).
+
+  Admin      {url}/admin/    user: {user}    password: {password}
+  API        {url}/v1/schema
+  API key    {key}
+
+Which coupons for one customer, and why:
+  curl -s {url}/v1/decide -H 'Authorization: Bearer {key}' -d '{{"customer_id": "{customer}", "placements": ["home-hero"]}}'
+
+Something happens; facts, segments and campaigns follow within a second:
+  curl -s {url}/v1/track -H 'Authorization: Bearer {key}' -d '{{"messageId": "demo-'$RANDOM$RANDOM'", "userId": "{customer}", "event": "Order Completed", "properties": {{"total": 42.5, "products": [{{"department": "PRODUCE", "price": 42.5, "quantity": 1}}]}}}}'
+
+Everything a decision was made from (the id is in its answer):
+  curl -s {url}/v1/decisions/$(curl -s {url}/v1/decide -H 'Authorization: Bearer {key}' -d '{{"customer_id": "{customer}", "placements": ["checkout"]}}' | grep -o '"decision_id":"[^"]*' | cut -d'"' -f4 && sleep 1) -H 'Authorization: Bearer {key}'
+"""
+
+
+class Command(BaseCommand):
+    """Print it."""
+
+    help = "Print the demo's addresses, login, API key and three curl lines."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--url", default=settings.PUBLIC_URL)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path = settings.STATE_DIR / ACCESS
+        if not path.exists():
+            raise CommandError("The demo is not loaded yet; run `make demo`.")
+        access = json.loads(path.read_text())
+        scorer = Artefact.objects.filter(kind=Artefact.Kind.SCORER, active=True).first()
+        auc = scorer.metrics.get("auc") if scorer else None
+        self.stdout.write(
+            TEXT.format(
+                url=options["url"].rstrip("/"),
+                people=Customer.objects.count(),
+                auc=f"{auc:.3f}" if auc else "not known",
+                customer="hh-1",
+                **access,
+            )
+        )

@@ -1,0 +1,144 @@
+"""The ledger, outcomes, artefacts, scores, snapshots and API keys, as PostgreSQL keeps them."""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+
+class ApiKey(models.Model):
+    """A key for the REST API. Only its SHA-256 is kept; the secret is shown once, when it is made."""
+
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=12, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    scopes = models.JSONField(default=list, help_text='Any of "decide", "track", "read".')
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class Artefact(models.Model):
+    """A learned thing with its metrics: text or arrays, signed, never a pickle. One of a kind is active."""
+
+    class Kind(models.TextChoices):
+        SCORER = "scorer", "scorer"
+        CLUSTERING = "clustering", "clustering"
+
+    kind = models.CharField(max_length=12, choices=Kind)
+    data = models.BinaryField()
+    signature = models.CharField(max_length=64)
+    schema_hash = models.CharField(max_length=64, blank=True)
+    metrics = models.JSONField(default=dict)
+    active = models.BooleanField(default=False)
+    trained_at = models.DateTimeField(help_text="By the product's clock.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind"], condition=Q(active=True), name="one_active_artefact_a_kind")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class Score(models.Model):
+    """A customer's score for every content, as the worker wrote them with one scorer."""
+
+    customer = models.OneToOneField("customers.Customer", on_delete=models.CASCADE, primary_key=True)
+    artefact = models.ForeignKey(Artefact, on_delete=models.CASCADE, related_name="+")
+    values = models.JSONField(help_text="Content key to probability.")
+    at = models.DateTimeField(help_text="By the product's clock; older than the facts means: score again.")
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} by scorer {self.artefact_id}"
+
+
+class Snapshot(models.Model):
+    """A frozen, numbered copy of everything a decision needs, as handed to the serving processes."""
+
+    number = models.BigAutoField(primary_key=True)
+    digest = models.CharField(max_length=64)
+    data = models.BinaryField()
+    built_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"snapshot {self.number}"
+
+
+class Change(models.Model):
+    """One row whose number the database raises with every change of what a snapshot is made of."""
+
+    number = models.BigIntegerField(default=0)
+    built = models.BigIntegerField(default=-1)
+
+    def __str__(self) -> str:
+        return f"change {self.number}"
+
+
+class Decision(models.Model):
+    """The ledger: what was decided for one customer and placement, and everything it was decided from."""
+
+    class Source(models.TextChoices):
+        API = "api", "API"
+        CAMPAIGN = "campaign", "campaign"
+        IMPORT = "import", "import"
+
+    id = models.UUIDField(primary_key=True)
+    at = models.DateTimeField()
+    customer_id = models.BigIntegerField(null=True)
+    customer_key = models.CharField(max_length=200, blank=True)
+    placement = models.CharField(max_length=100)
+    source = models.CharField(max_length=10, choices=Source, default=Source.API)
+    request_id = models.CharField(max_length=100, blank=True)
+    snapshot = models.BigIntegerField(null=True)
+    scorer = models.BigIntegerField(null=True)
+    rung = models.CharField(max_length=20)
+    reason = models.CharField(max_length=20)
+    policy = models.CharField(max_length=20)
+    items = models.JSONField(default=list)
+    explanation = models.JSONField(default=dict)
+    facts = models.JSONField(default=dict)
+    context = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [
+            # A customer's decisions, newest first.
+            models.Index(fields=["customer_id", "-at"], name="decision_of_customer"),
+            # The training window.
+            models.Index(fields=["at"], name="decision_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.placement} for {self.customer_key or 'somebody'}"
+
+
+class Outcome(models.Model):
+    """What followed a decision: an impression, click or conversion of one of its contents, counted once.
+
+    No foreign key: an outcome may reach the database before the ledger's bulk write does; its token was signed.
+    """
+
+    class Kind(models.TextChoices):
+        IMPRESSION = "impression", "impression"
+        CLICK = "click", "click"
+        CONVERSION = "conversion", "conversion"
+
+    decision_id = models.UUIDField()
+    content = models.CharField(max_length=100)
+    kind = models.CharField(max_length=10, choices=Kind)
+    value = models.FloatField(default=0)
+    at = models.DateTimeField()
+    message_id = models.CharField(max_length=100, unique=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["decision_id"], name="outcome_of_decision")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.content}"

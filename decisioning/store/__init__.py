@@ -1,0 +1,1 @@
+"""The only code that joins PostgreSQL, Redis and the pure core."""

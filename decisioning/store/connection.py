@@ -1,0 +1,48 @@
+"""One Redis client a process, with a breaker: a dead server costs one short wait a second, not one a request."""
+
+import time
+from functools import cache
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+# The hot path gives Redis one try of 30 ms; redis-py's own retries would turn that into seconds.
+HOT_TIMEOUT = 0.03
+PAUSE_SECONDS = 1.0
+
+
+@cache
+def hot() -> redis.Redis:
+    """The client for requests: one try, 30 ms."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=HOT_TIMEOUT,
+        socket_connect_timeout=HOT_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+@cache
+def patient() -> redis.Redis:
+    """The client for workers and background threads: two seconds, no retry."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+    )
+
+
+class Breaker:
+    """Open for a second after a failure, so that waiting requests do not queue behind a dead server."""
+
+    def __init__(self, pause: float = PAUSE_SECONDS) -> None:
+        self.pause = pause
+        self._until = 0.0
+
+    def closed(self) -> bool:
+        """Whether a try is worth it now."""
+        return time.monotonic() >= self._until
+
+    def trip(self) -> None:
+        """Note a failure."""
+        self._until = time.monotonic() + self.pause

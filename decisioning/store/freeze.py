@@ -1,0 +1,103 @@
+"""Published rows in, the data of a snapshot out; what cannot be used is left out, not guessed."""
+
+import logging
+
+from django.utils import timezone
+
+from campaigns.models import Content, Placement
+from rules.models import Rule, Segment
+
+from ..engine.types import ContentItem, KeyItem, PlacementItem, RuleItem, ScorerItem, SegmentItem, SnapshotData
+from ..learning.scorer import Scorer
+from ..models import ApiKey, Artefact
+from . import artefacts
+
+log = logging.getLogger(__name__)
+
+
+def freeze() -> SnapshotData:
+    """Read everything a decision needs in a handful of queries."""
+    scorer = _scorer()
+    return SnapshotData(
+        contents=_contents(),
+        placements=_placements(),
+        rules=_rules(),
+        segments=tuple(SegmentItem(s.key, s.name) for s in Segment.objects.filter(active=True).order_by("key")),
+        keys=_keys(),
+        scorer=scorer,
+        priors=Scorer.from_artefact(scorer.data).priors if scorer else {},
+    )
+
+
+def _contents() -> tuple[ContentItem, ...]:
+    rows = Content.objects.filter(active=True).prefetch_related("placements").order_by("key")
+    return tuple(
+        ContentItem(
+            row.key,
+            row.name,
+            row.body,
+            row.attributes,
+            tuple(row.tags),
+            row.value,
+            tuple(sorted(p.key for p in row.placements.all())),
+            row.starts_at,
+            row.ends_at,
+        )
+        for row in rows
+    )
+
+
+def _placements() -> tuple[PlacementItem, ...]:
+    rows = Placement.objects.filter(active=True).prefetch_related("defaults").order_by("key")
+    return tuple(
+        PlacementItem(
+            row.key,
+            row.name,
+            row.count,
+            row.audience,
+            row.objective,
+            row.policy,
+            row.exploration,
+            row.window_hours,
+            tuple(content.key for content in row.defaults.all()),
+        )
+        for row in rows
+    )
+
+
+def _rules() -> tuple[RuleItem, ...]:
+    rows = Rule.objects.filter(active=True, published__isnull=False).select_related("published").order_by("key")
+    items = []
+    for row in rows:
+        revision = row.published
+        assert revision is not None
+        items.append(
+            RuleItem(
+                row.key,
+                row.name,
+                revision.text,
+                revision.priority,
+                revision.number,
+                row.created_at,
+                tuple(revision.placements),
+                revision.starts_at,
+                revision.ends_at,
+            )
+        )
+    return tuple(items)
+
+
+def _keys() -> tuple[KeyItem, ...]:
+    rows = ApiKey.objects.filter(active=True).order_by("prefix")
+    alive = [row for row in rows if row.expires_at is None or row.expires_at > timezone.now()]
+    return tuple(KeyItem(row.prefix, row.digest, tuple(row.scopes), row.expires_at) for row in alive)
+
+
+def _scorer() -> ScorerItem | None:
+    row = artefacts.active(Artefact.Kind.SCORER)
+    try:
+        return ScorerItem(row.pk, artefacts.read(row)) if row else None
+    except artefacts.Tampered as error:
+        # Decisions go on without a scorer; the rung in every answer says so.
+        log.error("%s", error)
+        return None

@@ -1,0 +1,86 @@
+"""Every Celery task: read the clock, call a flow. Arguments are ids; obligations are rows, never messages."""
+
+import logging
+
+from celery import shared_task
+from django.db import connection
+
+from .config import clock
+from .flows import learn
+from .flows.deliver import deliver as deliver_messages
+from .flows.message import choose
+from .flows.react import react as react_once
+from .flows.react import refresh_all
+from .flows.react import refresh_segment as refresh_one_segment
+from .store import profiles, snapshot
+
+log = logging.getLogger(__name__)
+
+# Batches one tick may handle before the next tick goes on.
+ROUNDS = 20
+MESSAGES = 100
+
+
+@shared_task
+def react() -> None:
+    """Handle committed events until none is left."""
+    for _ in range(ROUNDS):
+        if not react_once(clock.now()).customers:
+            return
+
+
+@shared_task
+def deliver() -> None:
+    """Send what the outbox owes."""
+    deliver_messages(clock.now(), choose, MESSAGES)
+
+
+@shared_task
+def keep_snapshot() -> None:
+    """Build the next snapshot if anything published changed, and repair Redis if it lost the newest."""
+    snapshot.build()
+    snapshot.keep_announced()
+
+
+@shared_task
+def keep_profiles() -> None:
+    """Fill Redis again after it came back empty."""
+    if not profiles.is_complete():
+        log.info("published %s profiles", profiles.publish_all())
+
+
+@shared_task
+def keep_scores() -> None:
+    """Score customers whose scores are missing or older than their facts or the active scorer."""
+    for _ in range(ROUNDS):
+        if not learn.score_pending(clock.now()):
+            return
+
+
+@shared_task
+def refresh_everything() -> None:
+    """Everybody's facts and segments anew."""
+    refresh_all(clock.now())
+
+
+@shared_task
+def refresh_segment(segment_id: int) -> None:
+    """One segment anew, after its condition changed."""
+    refresh_one_segment(segment_id, clock.now())
+
+
+@shared_task
+def cluster_customers() -> None:
+    """Find the clusters anew and make them segments, in a process of its own."""
+    connection.close()
+    learn.in_own_process("cluster", {})
+
+
+@shared_task
+def train_scorer(
+    split: str | None = None, placement: str | None = None, baseline: str | None = None, as_of: str | None = None
+) -> None:
+    """Train on the ledger in a process of its own: OpenMP threads do not survive a fork. Moments are ISO 8601."""
+    connection.close()
+    words = {"split": split, "placement": placement, "baseline": baseline, "as-of": as_of}
+    learn.in_own_process("train", {name: word for name, word in words.items() if word})
