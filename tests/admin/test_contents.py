@@ -1,0 +1,121 @@
+"""Contents, placements and campaigns: what PostgreSQL or a mail cannot carry is a form error, never a failure."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from campaigns.models import Campaign, Content, Placement
+
+pytestmark = pytest.mark.django_db
+
+CONTENT = {"name": "Fuel", "body": "{}", "attributes": "{}", "tags": "", "value": "1", "active": "on"}
+CAMPAIGN = {
+    "name": "Welcome",
+    "channel": "email",
+    "trigger": "event",
+    "event_name": "Order Completed",
+    "subject": "Hello {{ customer.first_name }}",
+    "body": "<p>Hi</p>",
+    "active": "on",
+}
+PLACEMENT = {
+    "name": "Home",
+    "count": "1",
+    "audience": "",
+    "objective": "conversion",
+    "policy": "epsilon",
+    "exploration": "0.1",
+    "window_hours": "24",
+    "active": "on",
+}
+
+
+def errors_of(browser: Client, page: str, form: dict[str, Any]) -> dict[str, list[str]]:
+    answer = browser.post(page, form)
+    assert answer.status_code == 200, "the form was accepted"
+    return answer.context["adminform"].form.errors
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "said"),
+    [
+        ("body", '{"a": NaN}', "NaN is not JSON"),
+        ("body", '{"a": 1e999}', "too large"),
+        ("body", '{"a": "\\u0000"}', "NUL"),
+        ("body", '{"a": "\\ud800"}', "surrogate"),
+        ("body", '{"a": 1, "a": 2}', "stands twice"),
+        ("body", "[" * 50_000, ""),
+        ("body", "{'a': 1}", "Line 1, column 2"),
+        ("body", "[1]", "object"),
+        ("attributes", '{\n "a": }', "Line 2, column 7"),
+        ("attributes", "9" * 5000, ""),
+        ("value", "nan", ""),
+        ("value", "-1", ""),
+        ("name", "a\x00b", ""),
+    ],
+)
+def test_what_the_database_cannot_keep_is_a_form_error(
+    browser: Client, shop: dict[str, Any], field: str, typed: str, said: str
+) -> None:
+    content = shop["campaigns_content"]
+    before = Content.objects.filter(pk=content.pk).values().get()
+    errors = errors_of(browser, f"/admin/campaigns/content/{content.pk}/change/", CONTENT | {field: typed})
+    assert said in errors[field][0]
+    assert Content.objects.filter(pk=content.pk).values().get() == before
+
+
+def test_tags_and_objects_are_kept_as_typed(browser: Client, shop: dict[str, Any]) -> None:
+    form = CONTENT | {"key": "new", "tags": "eco, produce,, eco", "attributes": '{"margin": 0.5, "ü": "é"}'}
+    assert browser.post("/admin/campaigns/content/add/", form).status_code == 302
+    content = Content.objects.get(key="new")
+    assert (content.tags, content.attributes, content.body) == (["eco", "produce"], {"margin": 0.5, "ü": "é"}, {})
+    page = browser.get(f"/admin/campaigns/content/{content.pk}/change/").content.decode()
+    assert 'value="eco, produce"' in page
+    assert "ü" in page
+
+
+def test_an_untouched_form_changes_nothing(browser: Client, shop: dict[str, Any]) -> None:
+    content = Content.objects.get(key="eco-banner")
+    form = CONTENT | {"name": content.name, "tags": " eco ", "attributes": '{"margin":  0.4}', "body": ""}
+    browser.post(f"/admin/campaigns/content/{content.pk}/change/", form)
+    assert Content.objects.filter(pk=content.pk).values("tags", "attributes", "body").get() == {
+        "tags": ["eco"],
+        "attributes": {"margin": 0.4},
+        "body": {},
+    }
+
+
+def test_a_placements_audience_is_checked(browser: Client, shop: dict[str, Any]) -> None:
+    page = f"/admin/campaigns/placement/{shop['campaigns_placement'].pk}/change/"
+    assert "Line 1, column 1" in errors_of(browser, page, PLACEMENT | {"audience": 'divice = "web"'})["audience"][0]
+    assert "count" in errors_of(browser, page, PLACEMENT | {"count": "0"})
+    assert browser.post(page, PLACEMENT | {"audience": 'device = "web"'}).status_code == 302
+    assert Placement.objects.get(key="home").audience == 'device = "web"'
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"subject": "Hello {{ customer.name"}, "subject"),
+        ({"body": "{% if x %}never closed"}, "body"),
+        ({"subject": "Hello\nBcc: everybody@example.com"}, "subject"),
+        ({"audience": "orders_30d >"}, "audience"),
+        ({"event_name": ""}, "event_name"),
+        ({"trigger": "segment"}, "segment"),
+    ],
+)
+def test_a_campaign_that_could_not_be_sent_is_a_form_error(
+    browser: Client, shop: dict[str, Any], changes: dict[str, str], field: str
+) -> None:
+    campaign = shop["campaigns_campaign"]
+    before = Campaign.objects.filter(pk=campaign.pk).values().get()
+    errors = errors_of(browser, f"/admin/campaigns/campaign/{campaign.pk}/change/", CAMPAIGN | changes)
+    assert list(errors) == [field]
+    assert Campaign.objects.filter(pk=campaign.pk).values().get() == before
+
+
+def test_a_campaign_is_saved(browser: Client, shop: dict[str, Any]) -> None:
+    form = CAMPAIGN | {"key": "thanks", "trigger": "segment", "segment": shop["rules_segment"].pk}
+    assert browser.post("/admin/campaigns/campaign/add/", form).status_code == 302
+    assert Campaign.objects.get(key="thanks").segment == shop["rules_segment"]

@@ -1,0 +1,50 @@
+"""What the user is told after a commit: which snapshot carries it, or why none does yet; the save stands either way."""
+
+from typing import Any
+
+import pytest
+import redis
+from django.test import Client
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from campaigns.models import Content
+from decisioning.console import pages
+from decisioning.models import Change, Snapshot
+from decisioning.store import snapshot
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def save(browser: Client, content: Content) -> str:
+    """Rename a content in the browser; the page that follows."""
+    form = {"name": "Fuel for less", "body": "{}", "attributes": "{}", "tags": "", "value": "1", "active": "on"}
+    page = browser.post(f"/admin/campaigns/content/{content.pk}/change/", form, follow=True)
+    assert Content.objects.get(pk=content.pk).name == "Fuel for less"
+    return page.content.decode()
+
+
+def test_a_save_names_the_snapshot_that_carries_it(browser: Client, shop: dict[str, Any]) -> None:
+    page = save(browser, shop["campaigns_content"])
+    number = Snapshot.objects.latest("number").number
+    assert f"Published as snapshot {number}; live within a second." in page
+    pointer = pages.patient().get(snapshot.POINTER)
+    assert pointer is not None and int(pointer) == number
+
+
+def test_when_redis_is_away_the_save_stands_and_the_user_is_told(
+    browser: Client, shop: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = redis.Redis(unix_socket_path="/nowhere.sock", retry=Retry(NoBackoff(), 0))
+    monkeypatch.setattr(snapshot, "patient", lambda: dead)
+    monkeypatch.setattr(pages, "patient", lambda: dead)
+    assert "but Redis cannot be reached" in save(browser, shop["campaigns_content"])
+    assert Snapshot.objects.count() == 1
+
+
+def test_when_no_snapshot_can_be_built_the_save_stands_and_the_user_is_told(
+    browser: Client, shop: dict[str, Any]
+) -> None:
+    Change.objects.all().delete()
+    assert "Saved, but no snapshot could be built" in save(browser, shop["campaigns_content"])
+    assert Snapshot.objects.count() == 0
