@@ -1,9 +1,9 @@
 """A Liquid template's text in; a parsed template that cannot run away, out.
 
-python-liquid limits loops, output and local variables. Tried out, it still hung or filled the memory on: text that
-opens tags and never closes them (its lexer is quadratic), ranges outside of loops, `offset` and `reversed` on long
-ranges, `replace`, `join` and `uniq` of long values, squared whole numbers, and HTML that `strip_html` reads.
-Each has its guard here, and one meter counts the work of a whole rendering.
+python-liquid limits loops, output and local variables. Tried out, it still hung or filled the memory on:
+ranges outside of loops, `offset` and `reversed` on long ranges, `replace`, `join` and `uniq` of long values,
+squared whole numbers, and broken HTML that `strip_html` reads. Each has its guard here, and one meter counts
+the work of a rendering. Its lexer is quadratic on tags never closed: `templates.scan` refuses those before.
 """
 
 import re
@@ -18,7 +18,12 @@ from liquid.ast import Node
 from liquid.builtin.expressions import LoopExpression
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.filters.misc import date as format_date
-from liquid.exceptions import FilterArgumentError, LiquidSyntaxError, LoopIterationLimitError, ResourceLimitError
+from liquid.exceptions import (
+    FilterArgumentError,
+    LiquidSyntaxError,
+    LoopIterationLimitError,
+    ResourceLimitError,
+)
 from liquid.expression import Expression
 from liquid.filter import string_filter, with_context
 from liquid.output import LimitedStringIO
@@ -53,7 +58,7 @@ class Context(RenderContext):
         self.spend(length * TURN)
 
     def stopindex(self, key: str, index: int | None = None) -> int:
-        """Called by the library with the last item a loop needs, before it steps there or reverses the rest."""
+        """Called by the library with the last item a loop needs, before it walks there or reverses them."""
         if index is not None and index > LOOP:
             raise LoopIterationLimitError(f"a loop may not go past item {LOOP}", token=None)
         return super().stopindex(key, index)
@@ -89,7 +94,7 @@ class Template(BoundTemplate):
 
 
 class Limited(Environment):
-    """Liquid without partials, with every filter metered. Values are always escaped where `autoescape` is on."""
+    """Liquid without partials, with every filter metered. No filter turns `autoescape` off."""
 
     template_class = Template
     loop_iteration_limit = LOOP
@@ -171,11 +176,14 @@ def refuse_loose_ranges(template: BoundTemplate) -> None:
     Anywhere else (`contains`, `assign`, a filter) the library would walk through all of it, however long.
     """
     for expression, parent in _expressions(template.nodes, RenderContext(template)):
-        if isinstance(expression, RangeLiteral) and not isinstance(parent, LoopExpression):
+        bounds_a_loop = isinstance(parent, LoopExpression) and parent.iterable is expression
+        if isinstance(expression, RangeLiteral) and not bounds_a_loop:
             raise LiquidSyntaxError("a range may stand only in a for loop", token=expression.token)
 
 
-def _expressions(nodes: Sequence[Node], context: RenderContext) -> Iterator[tuple[Expression, Expression | None]]:
+def _expressions(
+    nodes: Sequence[Node], context: RenderContext
+) -> Iterator[tuple[Expression, Expression | None]]:
     """Every expression of a template with the one it is part of."""
     for node in nodes:
         waiting: list[tuple[Expression, Expression | None]] = [(e, None) for e in node.expressions()]

@@ -1,12 +1,13 @@
 """Obligations to send in; messages to work on, and every step of their way kept in the database, out.
 
-A message moves `pending → claimed → sending → sent`, and each move is one guarded UPDATE that commits by itself.
-A claim is recognised by its attempt and lease, so that a sender who was too slow cannot move what another took over.
-All times are the database's, whatever the clocks of the senders say. docs/campaigns.md tells what a kill does in each state.
+A message moves `pending → claimed → sending → sent`, each move one guarded UPDATE that commits by itself. A
+claim is known by its attempt and lease, so that a sender who was too slow cannot move what another took over.
+All times are the database's. docs/campaigns.md tells what a kill does in each state.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,10 +19,10 @@ from .models import Campaign, Message
 
 State = Message.State
 
-# A batch must be worked off in its lease, a hand-over in the second one: several times the mail server's time limit.
+# For a batch, and on top of that for one hand-over: several times the mail server's time limit.
 LEASE_SECONDS = 60
 SENDING_SECONDS = 120
-MOST_ATTEMPTS = 5
+MOST_ATTEMPTS, ALONE_FROM = 5, 2
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 60, 6 * 3600
 REASON_LENGTH = 300
 
@@ -62,7 +63,7 @@ def owe(rows: Iterable[Owed]) -> int:
 
     Call it in the transaction that handles the cause, so that both are kept or neither.
     """
-    # One order for everybody, so that two writers of the same rows wait for each other instead of deadlocking.
+    # One order for everybody, so that two writers of the same rows wait for each other and never deadlock.
     ordered = sorted(set(rows))
     if not ordered:
         return 0
@@ -74,28 +75,43 @@ def owe(rows: Iterable[Owed]) -> int:
 def claim(limit: int, lease_seconds: float = LEASE_SECONDS) -> list[Message]:
     """Take up to `limit` due messages of active campaigns, oldest first, for `lease_seconds`.
 
-    The attempt is counted and committed before the first is returned: work that kills its process is counted too.
+    The attempt is counted and committed before anything is returned: work that kills its process counts too.
     Raises RuntimeError inside of a transaction, where nothing would be committed.
     """
     with transaction.atomic(durable=True):
         due = Message.objects.filter(state=State.PENDING, due_at__lte=Now(), campaign__active=True)
-        messages = list(
+        found = (
             due.select_related("campaign__placement", "customer")
             .annotate(lease=Now() + timedelta(seconds=lease_seconds))
             .order_by("due_at", "id")
             .select_for_update(skip_locked=True, of=("self",))[:limit]
         )
-        for message in messages:
-            message.state, message.attempts, message.lease_until = State.CLAIMED, message.attempts + 1, message.lease
+        messages = _one_batch(found)
+        if not messages:
+            return []
+        lease_until = messages[0].lease
         ids = [message.pk for message in messages]
-        lease_until = messages[0].lease_until if messages else None
         Message.objects.filter(pk__in=ids).update(
             state=State.CLAIMED, attempts=F("attempts") + 1, lease_until=lease_until, reason=""
         )
+    for message in messages:
+        message.state, message.lease_until = State.CLAIMED, lease_until
+        message.attempts += 1
     return messages
 
 
-def mark_sending(message: Message, recipient: str, subject: str, body: str, decision_id: UUID | None = None) -> bool:
+def _one_batch(found: Iterable[Any]) -> list[Any]:
+    """The first messages that may be taken together; one that keeps failing, or killing its sender, goes alone.
+
+    Otherwise the attempts of its neighbours would run out with its own.
+    """
+    messages = list(found)
+    return list(takewhile(lambda message: message.attempts < ALONE_FROM, messages)) or messages[:1]
+
+
+def mark_sending(
+    message: Message, recipient: str, subject: str, body: str, decision_id: UUID | None = None
+) -> bool:
     """Note, before the mail server gets it, what is handed over; False means: do not send.
 
     It is False when the lease ran out, somebody else has the message, or its campaign was paused meanwhile.
@@ -135,7 +151,7 @@ def retry_later(message: Message, reason: str, seconds: float = RETRY_SECONDS) -
     return _settle(message, State.PENDING, reason, due_at=Now() + timedelta(seconds=wait))
 
 
-def release(messages: Sequence[Message], reason: str = "", wait_seconds: float = 0) -> int:
+def release(messages: Iterable[Message], reason: str = "", wait_seconds: float = 0) -> int:
     """Give messages back that were not worked on through no fault of theirs; the attempt does not count.
 
     Returns how many were still ours.
@@ -145,19 +161,20 @@ def release(messages: Sequence[Message], reason: str = "", wait_seconds: float =
 
 
 def recover() -> Recovered:
-    """Settle what dead senders left: claimed goes back (or fails after too many deaths), sending becomes unknown."""
+    """Settle what dead senders left: claimed goes back (or fails, at last), sending becomes unknown."""
     late = Message.objects.filter(lease_until__lt=Now())
     claimed = late.filter(state=State.CLAIMED)
-    # The lease stays on an unknown message: a sender who is slow, not dead, may still tell what became of it.
-    return Recovered(
-        failed=claimed.filter(attempts__gte=MOST_ATTEMPTS).update(
-            state=State.FAILED, lease_until=None, reason=f"Given up: its sender stopped {MOST_ATTEMPTS} times."
-        ),
-        pending=claimed.update(state=State.PENDING, lease_until=None, reason="Its sender stopped before sending."),
-        unknown=late.filter(state=State.SENDING).update(
-            state=State.UNKNOWN, reason="Its sender stopped while handing it to the mail server."
-        ),
+    failed = claimed.filter(attempts__gte=MOST_ATTEMPTS).update(
+        state=State.FAILED, lease_until=None, reason=f"Given up: its sender stopped {MOST_ATTEMPTS} times."
     )
+    pending = claimed.update(
+        state=State.PENDING, lease_until=None, reason="Its sender stopped before sending."
+    )
+    # The lease stays on an unknown message: a sender who is slow, not dead, may still tell what became of it.
+    unknown = late.filter(state=State.SENDING).update(
+        state=State.UNKNOWN, reason="Its sender stopped while handing it to the mail server."
+    )
+    return Recovered(pending, failed, unknown)
 
 
 def _held(message: Message, *states: str) -> QuerySet[Message]:
@@ -170,7 +187,9 @@ def _held(message: Message, *states: str) -> QuerySet[Message]:
 def _settle(message: Message, state: str, reason: str = "", **changes: Any) -> bool:
     """End this claim. The row may have become unknown meanwhile: then what we know replaces that."""
     held = _held(message, State.CLAIMED, State.SENDING, State.UNKNOWN)
-    return _move(message, held, state=state, reason=reason[:REASON_LENGTH], lease_until=None, **changes)
+    # A mail server may answer anything; PostgreSQL's text cannot hold a NUL.
+    told = reason.replace("\0", "")[:REASON_LENGTH]
+    return _move(message, held, state=state, reason=told, lease_until=None, **changes)
 
 
 def _move(message: Message, held: QuerySet[Message], **changes: Any) -> bool:

@@ -21,8 +21,8 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 MARKUP = re.compile(r"<(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9]*)(?P<rest>[^<>]*)>|<!--")
 LINK = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 UNSEEN = ("head", "style", "script", "title")
-BREAK_BEFORE = {"br": "\n", "p": "\n\n", "div": "\n", "tr": "\n", "table": "\n\n", "li": "\n- ", "ul": "\n\n", "ol": "\n\n"}
-BREAK_BEFORE |= {f"h{level}": "\n\n" for level in range(1, 7)}
+BREAK_BEFORE = {"br": "\n", "div": "\n", "tr": "\n", "li": "\n- "}
+BREAK_BEFORE |= dict.fromkeys(("p", "table", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6"), "\n\n")
 BREAK_AFTER = {name: space for name, space in BREAK_BEFORE.items() if name not in ("br", "li")}
 
 
@@ -40,9 +40,9 @@ class Rendered:
 
 
 def render(subject: str, body: str, variables: Mapping[str, Any]) -> Rendered:
-    """Fill both templates. Values are escaped in the body; a missing variable is empty (`| default: …` fills it).
+    """Fill both templates. Values are escaped in the body; missing ones are empty, or their `default`.
 
-    Raises RenderingError with the reason; the template's own limits hold (see `limits`).
+    Raises RenderingError with the reason, also for a template that reaches one of the `limits`.
     """
     line = SUBJECT_BREAKS.sub(" ", _fill("subject", subject, variables, html=False)).strip()
     if not line:

@@ -17,7 +17,7 @@ BLOCKS = ("if", "unless", "case", "for", "tablerow", "capture", "ifchanged", "co
 BRANCHES = ("else", "elsif", "when", "break", "continue")
 VERBATIM = {name: re.compile(r"\{%-?\s*end" + name + r"\s*-?%\}") for name in ("raw", "doc")}
 OPENER = re.compile(r"\{\{|\{%-?[^\S\n]*(\w*)")
-GAP = re.compile(r"\s{%d}" % LONGEST_GAP)
+GAP = re.compile(rf"\s{{{LONGEST_GAP}}}")
 CLOSER = {"{{": "}}", "{%": "%}"}
 
 HTML, TEXT = Limited(autoescape=True), Limited(autoescape=False)
@@ -52,7 +52,7 @@ def parse(source: str, html: bool) -> Template:
 
 
 def problems(template: str, subject: bool = False) -> list[str]:
-    """What is wrong with a body, or with a `subject`; empty when it may be saved. Every problem names its line."""
+    """What is wrong with a body, or with a `subject`, each with its line; empty when it may be saved."""
     try:
         parsed = parse(template, not subject)
     except TemplateProblem as problem:
@@ -81,19 +81,20 @@ def _troubles_of_a_trial(template: Template) -> Iterator[str]:
 
 
 def scan(source: str) -> Iterator[Tag]:
-    """The tags in order, in one pass. Raises TemplateProblem for what the library's lexer takes minutes to refuse."""
+    """The tags in order, in one pass. Raises TemplateProblem for what the library takes minutes to refuse."""
     if len(source) > LONGEST_TEMPLATE:
-        raise TemplateProblem(f"line 1: the template is longer than {LONGEST_TEMPLATE:,} characters; shorten it.")
+        raise TemplateProblem(f"line 1: shorten the template to {LONGEST_TEMPLATE:,} characters.")
     line, at = 1, 0
     while opener := OPENER.search(source, at):
         line += source.count("\n", at, opener.start())
         kind, name = opener.group()[:2], opener.group(1) or ""
         end = source.find(CLOSER[kind], opener.start() + 2)
         if end < 0:
-            raise TemplateProblem(f"line {line}: `{kind}` is never closed; write `{CLOSER[kind]}` behind it.")
+            raise _unclosed(line, kind, CLOSER[kind])
         text = source[opener.start() : end + 2]
         if len(text) > LONGEST_TAG or GAP.search(text):
-            raise TemplateProblem(f"line {line}: a tag is too long; shorten it to {LONGEST_TAG:,} characters.")
+            cure = f"shorten it to {LONGEST_TAG:,} characters, without long gaps"
+            raise TemplateProblem(f"line {line}: a tag is too long; {cure}.")
         yield Tag(line, name, text)
         at = _behind_verbatim(source, name, end + 2, line)
         line += source.count("\n", opener.start(), at)
@@ -105,8 +106,12 @@ def _behind_verbatim(source: str, name: str, at: int, line: int) -> int:
         return at
     end = VERBATIM[name].search(source, at)
     if end is None:
-        raise TemplateProblem(f"line {line}: `{{% {name} %}}` is never closed; write `{{% end{name} %}}` behind it.")
+        raise _unclosed(line, f"{{% {name} %}}", f"{{% end{name} %}}")
     return end.end()
+
+
+def _unclosed(line: int, opener: str, closer: str) -> TemplateProblem:
+    return TemplateProblem(f"line {line}: `{opener}` is never closed; write `{closer}` behind it.")
 
 
 def _refuse_open_blocks(tags: Iterable[Tag]) -> None:
@@ -120,7 +125,7 @@ def _refuse_open_blocks(tags: Iterable[Tag]) -> None:
             open_blocks.pop()
     if open_blocks:
         line, name, text = open_blocks[-1]
-        raise TemplateProblem(f"line {line}: `{text}` is never closed; write `{{% end{name} %}}` behind it.")
+        raise _unclosed(line, text, f"{{% end{name} %}}")
 
 
 def _describe(error: Exception, tags: list[Tag], environment: Limited) -> str:

@@ -11,7 +11,7 @@ from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
 from .flows.react import react as react_once
 from .flows.react import refresh_all
-from .flows.react import refresh_segment as refresh_one_segment
+from .flows.react import refresh_segments as refresh_some
 from .store import profiles, snapshot
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,13 @@ def refresh_everything() -> None:
 @shared_task
 def refresh_segment(segment_id: int) -> None:
     """One segment anew, after its condition changed."""
-    refresh_one_segment(segment_id, clock.now())
+    refresh_some([segment_id], clock.now())
+
+
+@shared_task
+def refresh_segments(segment_ids: list[int]) -> None:
+    """Several segments anew, from one reading of the facts."""
+    refresh_some(segment_ids, clock.now())
 
 
 @shared_task
@@ -77,10 +83,10 @@ def cluster_customers() -> None:
 
 
 @shared_task
-def train_scorer(
-    split: str | None = None, placement: str | None = None, baseline: str | None = None, as_of: str | None = None
-) -> None:
-    """Train on the ledger in a process of its own: OpenMP threads do not survive a fork. Moments are ISO 8601."""
+def train_scorer(**words: str) -> None:
+    """Train on the ledger in a process of its own: OpenMP threads do not survive a fork.
+
+    `words` are options of `manage.py learn train`: split, placement, baseline, since, as_of (moments in ISO 8601).
+    """
     connection.close()
-    words = {"split": split, "placement": placement, "baseline": baseline, "as-of": as_of}
-    learn.in_own_process("train", {name: word for name, word in words.items() if word})
+    learn.in_own_process("train", {name.replace("_", "-"): word for name, word in words.items()})

@@ -1,9 +1,9 @@
-"""A rule's draft and the catalogue in; problems a marketer can act on, and numbered immutable revisions, out."""
+"""A rule's draft and the catalogue in; problems a marketer can act on, and immutable revisions, out."""
 
 from dataclasses import asdict
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Max, QuerySet
@@ -41,14 +41,16 @@ def find_problems(text: str, catalogue: Catalogue, kind: str = Kind.RULE) -> lis
         place = (error.line, error.column, error.hint, error.end_column)
         return [Problem("error", error.message + expected, *place)]
     if isinstance(node, RuleNode) and kind == Kind.CONDITION:
-        return [Problem("error", "Only a condition belongs here.", hint="Leave out IF, THEN and what follows.")]
+        return [
+            Problem("error", "Only a condition belongs here.", hint="Leave out IF, THEN and what follows.")
+        ]
     if not isinstance(node, RuleNode) and kind == Kind.RULE:
         return [Problem("error", "This is only a condition.", hint="Say what to do: IF … THEN …")]
     return check(node, catalogue)
 
 
 def validate(text: str, catalogue: Catalogue, kind: str = Kind.RULE) -> list[Problem]:
-    """The warnings about a text; raises ValidationError with one message an error, each pointing at its character."""
+    """The warnings about a text; raises ValidationError with a message an error, at its character."""
     problems = find_problems(text, catalogue, kind)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
@@ -73,7 +75,7 @@ def as_data(problem: Problem, text: str) -> dict[str, Any]:
 
 
 def state(rule: Rule) -> State:
-    """How the draft stands to the published revision. Prefetch `placements` and select `published` for lists."""
+    """How the draft stands to the published revision. For lists, prefetch `placements`."""
     if not rule.active:
         return State.OFF
     if rule.published is None:
@@ -86,8 +88,8 @@ def published_rules() -> QuerySet[Rule]:
     return Rule.objects.filter(active=True, published__isnull=False).select_related("published")
 
 
-def publish(rule: Rule, by: AbstractBaseUser | None, catalogue: Catalogue) -> Revision:
-    """Make the saved draft what decisions follow; the new revision, or the current one if the draft says the same.
+def publish(rule: Rule, by: User | None, catalogue: Catalogue) -> Revision:
+    """Make the saved draft what decisions follow; the new revision, or the current one if nothing differs.
 
     Raises ValidationError, and changes nothing, when the text has an error under this catalogue.
     """
@@ -102,11 +104,11 @@ def publish(rule: Rule, by: AbstractBaseUser | None, catalogue: Catalogue) -> Re
     return revision
 
 
-def rollback(rule: Rule, revision: Revision, by: AbstractBaseUser | None) -> Revision:
+def rollback(rule: Rule, revision: Revision, by: User | None) -> Revision:
     """Publish what an earlier revision said, as a new revision, and make it the draft too.
 
-    Placements deleted since are left out; raises ValidationError when none of them is left, because a rule without
-    placements would reach every placement.
+    Placements deleted since are left out; raises ValidationError when none of them is left, because a rule
+    without placements would reach every placement.
     """
     with transaction.atomic():
         row = _lock(rule)
@@ -121,7 +123,7 @@ def rollback(rule: Rule, revision: Revision, by: AbstractBaseUser | None) -> Rev
 
 
 def _lock(rule: Rule) -> Rule:
-    """The rule's row, fresh and held until the transaction ends, so that two publishers cannot take one number."""
+    """The rule's row, fresh and held until the transaction ends: two publishers cannot take one number."""
     return Rule.objects.select_for_update(of=("self",)).select_related("published").get(pk=rule.pk)
 
 
@@ -140,7 +142,7 @@ def _same(revision: Revision, draft: dict[str, Any]) -> bool:
     return all(getattr(revision, name) == value for name, value in draft.items())
 
 
-def _append(rule: Rule, draft: dict[str, Any], by: AbstractBaseUser | None) -> Revision:
+def _append(rule: Rule, draft: dict[str, Any], by: User | None) -> Revision:
     newest = rule.revisions.aggregate(newest=Max("number"))["newest"] or 0
     revision = Revision.objects.create(rule=rule, number=newest + 1, published_by=by, **draft)
     Rule.objects.filter(pk=rule.pk).update(published=revision)

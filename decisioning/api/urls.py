@@ -5,11 +5,13 @@ from drf_spectacular.views import SpectacularAPIView
 
 from . import views
 from .doors import TRACKING
+from .unsubscribe import unsubscribe
 
 urlpatterns = [
     path("v1/decide", views.DecideView.as_view(), name="decide"),
     path("v1/outcomes", views.OutcomeView.as_view(), name="outcomes"),
     path("v1/decisions/<uuid:decision_id>", views.DecisionView.as_view(), name="decision"),
+    path("v1/unsubscribe/<str:token>", unsubscribe, name="unsubscribe"),
     path("v1/schema", SpectacularAPIView.as_view(), name="schema"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

@@ -45,6 +45,7 @@ app.conf.update(
         "decisioning.tasks.train_scorer": {"queue": LATER},
         "decisioning.tasks.cluster_customers": {"queue": LATER},
         "decisioning.tasks.refresh_segment": {"queue": LATER},
+        "decisioning.tasks.refresh_segments": {"queue": LATER},
     },
     beat_schedule={
         "react": {"task": "decisioning.tasks.react", "schedule": 0.5, "options": {"expires": 1}},

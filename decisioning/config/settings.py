@@ -127,6 +127,8 @@ SPECTACULAR_SETTINGS = {
 STATE_DIR = Path(env.text("DECISIONING_STATE_DIR", str(BASE_DIR / ".run" / "state")))
 # The demo's data ends with 2017; its clock is set back by so many seconds (a negative number).
 CLOCK_OFFSET = env.whole("DECISIONING_CLOCK_OFFSET", 0)
+# The hours and days of facts are those of this zone.
+FACTS_TIME_ZONE = env.text("FACTS_TIME_ZONE", "UTC")
 # Where the demo's mail server keeps what it received; only `manage.py smoke` looks.
 MAIL_DIR = env.text("DECISIONING_MAIL_DIR", "")
 # How long an identical request may be answered from Redis.
@@ -140,6 +142,9 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "decisioning.admin.environment_label",
     "DASHBOARD_CALLBACK": "decisioning.admin.dashboard",
+    "SIDEBAR": {"navigation": "decisioning.admin.navigation"},
+    "STYLES": ["decisioning.admin.stylesheet"],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "decisioning.admin.icon"}],
 }
 
 LOGGING = {

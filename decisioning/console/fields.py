@@ -7,7 +7,11 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.urls import reverse
-from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminExpandableTextareaWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from rules import rulebook
 from rules.language import RuleError
@@ -24,7 +28,12 @@ class LanguageWidget(UnfoldAdminTextareaWidget):
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        attrs = {"rows": ROWS[rulebook.Kind(kind)], "spellcheck": "false", "autocapitalize": "off", "wrap": "off"}
+        attrs = {
+            "rows": ROWS[rulebook.Kind(kind)],
+            "spellcheck": "false",
+            "autocapitalize": "off",
+            "wrap": "off",
+        }
         super().__init__(attrs={**attrs, "class": "language-editor-text"})
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
@@ -32,7 +41,11 @@ class LanguageWidget(UnfoldAdminTextareaWidget):
         context = super().get_context(name, value, attrs)
         described_by = f"{context['widget']['attrs'].get('id', name)}_check"
         context["widget"]["attrs"]["aria-describedby"] = described_by
-        context["widget"] |= {"kind": self.kind, "answer_id": described_by, "check_url": reverse("admin:rules_check")}
+        context["widget"] |= {
+            "kind": self.kind,
+            "answer_id": described_by,
+            "check_url": reverse("admin:rules_check"),
+        }
         return context
 
     class Media:
@@ -40,7 +53,7 @@ class LanguageWidget(UnfoldAdminTextareaWidget):
 
 
 class LanguageField(forms.CharField):
-    """A rule or a condition. Spaces and line ends are kept, so that line and column are those the marketer sees."""
+    """A rule or a condition. Spaces are kept, so that line and column are those the marketer sees."""
 
     def __init__(self, *, kind: str, **options: Any) -> None:
         self.kind = kind
@@ -99,7 +112,7 @@ class TagsField(forms.CharField):
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
         """Each tag once, in the order typed."""
-        typed = super().to_python(value)
+        typed = super().to_python(value) or ""
         return list(dict.fromkeys(tag.strip() for tag in typed.split(",") if tag.strip()))
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -113,7 +126,7 @@ class TagsField(forms.CharField):
 
 
 class ObjectField(forms.JSONField):
-    """A JSON object that PostgreSQL can keep: names once, finite numbers, no NUL, at most `LIMIT` characters."""
+    """A JSON object that PostgreSQL can keep: names once, finite numbers, no NUL, at most `LIMIT` long."""
 
     LIMIT = 100_000
     widget = UnfoldAdminExpandableTextareaWidget
@@ -133,7 +146,9 @@ class ObjectField(forms.JSONField):
                 f"{RuleError('', error.lineno, error.colno).caret(value)}"
             ) from None
         except UnicodeEncodeError:
-            raise ValidationError("Half of a surrogate pair (\\ud800 to \\udfff) is not a character; remove it.") from None
+            raise ValidationError(
+                "Half of a surrogate pair (\\ud800 to \\udfff) is not a character; remove it."
+            ) from None
         except (ValueError, RecursionError) as error:
             raise ValidationError(str(error)) from None
         return self._object(found)

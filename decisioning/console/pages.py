@@ -1,7 +1,7 @@
 """Kinds of admin pages: read only, publishing (a save reaches decisions at once), and asking before doing."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,11 @@ from django.forms import Field, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from kombu.exceptions import OperationalError
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminExpandableTextareaWidget
 
+from ..config.celery import app
 from ..models import Snapshot
 from ..store import snapshot
 from ..store.connection import patient
@@ -46,14 +49,17 @@ class ReadOnly(ModelAdmin):
 
 
 class Publishing(ModelAdmin):
-    """Pages whose saves and deletions go live: a new snapshot is built after the commit, and the user is told."""
+    """Pages whose saves and deletions go live: a snapshot is built after the commit, and the user is told."""
 
     # Text fields in the rule language, by field name: a whole rule or a condition.
     language: Mapping[str, str] = {}
     # Clients and rule texts name rows by key: it is chosen once.
-    fixed = ("key",)
+    fixed: Sequence[str] = ("key",)
+    formfield_overrides = {models.TextField: {"widget": UnfoldAdminExpandableTextareaWidget}}
 
-    def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **options: Any) -> Field | None:
+    def formfield_for_dbfield(
+        self, db_field: models.Field, request: HttpRequest, **options: Any
+    ) -> Field | None:
         """Fields in the rule language are checked, as typed and as saved."""
         if kind := self.language.get(db_field.name):
             options |= {"form_class": partial(LanguageField, kind=kind), "widget": LanguageWidget(kind)}
@@ -86,7 +92,7 @@ class Publishing(ModelAdmin):
 
 
 def go_live(request: HttpRequest) -> None:
-    """Build a snapshot once the transaction has committed, and say what became of it; never fails the request."""
+    """Build a snapshot once the transaction has committed and say what became of it; never fails."""
     transaction.on_commit(partial(_build, request))
 
 
@@ -114,6 +120,26 @@ def _announced(number: int) -> bool:
     except redis.RedisError:
         return False
     return pointer is not None and int(pointer) >= number
+
+
+def enqueue(request: HttpRequest, task: str, row_id: int, what: str) -> None:
+    """Ask the worker for a task about one row once the transaction has committed, and say so."""
+    transaction.on_commit(partial(_send, request, task, row_id, what))
+
+
+def _send(request: HttpRequest, task: str, row_id: int, what: str) -> None:
+    try:
+        # A connection of its own, tried once: the pool's would wait seconds for a dead Redis.
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+            app.send_task(f"decisioning.tasks.{task}", [row_id], connection=connection)
+    except (OperationalError, redis.RedisError, OSError):
+        log.warning("%s of %s was not queued", task, row_id, exc_info=True)
+        messages.warning(
+            request, f"The worker could not be asked to {what}: Redis cannot be reached. Ask again later."
+        )
+    else:
+        messages.info(request, f"The worker was asked to {what}; reload the page in a few seconds.")
 
 
 def confirm(

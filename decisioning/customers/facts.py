@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DIGITS: Final = 6  # after the point: last bits depend on how many customers are computed together
 DAY_IN_MICROSECONDS: Final = 86_400_000_000
 
 
@@ -136,8 +137,9 @@ def facts_at(known: Prepared, customers: pl.DataFrame, now: datetime, vocabulary
     for fact in built_in:
         if fact.source is Source.FACTS:
             frame = frame.with_columns(fact.expression.alias(fact.name))
+    frame = frame.with_columns(pl.col(pl.Float64).round(DIGITS))
     frame = frame.join(declared(customers, vocabulary), on="customer_id", how="left", maintain_order="left")
-    traits = [fact.expression for fact in built_in if fact.source is Source.TRAITS]
+    traits = [fact.expression.alias(fact.name) for fact in built_in if fact.source is Source.TRAITS]
     return frame.with_columns(traits).select("customer_id", *(fact.name for fact in built_in))
 
 
@@ -181,11 +183,12 @@ def with_aggregates(frame: pl.DataFrame, table: pl.DataFrame, facts: Sequence[Bu
 
 
 def declared(customers: pl.DataFrame, vocabulary: Vocabulary) -> pl.DataFrame:
-    """customer_id and one column a trait; a value of another type is null."""
+    """customer_id and a column `declared <trait>` for each trait; a value of another type is null."""
     rows = customers.unique("customer_id", keep="first", maintain_order=True)
     texts = rows["traits"] if "traits" in rows.columns else [None] * rows.height
     ids = rows.select(pl.col("customer_id").cast(pl.Int64))
-    return ids.with_columns(read_traits(texts, dict(vocabulary.traits)))
+    traits = read_traits(texts, dict(vocabulary.traits))
+    return ids.with_columns(traits.rename(lambda trait: f"declared {trait}"))
 
 
 def aware(now: datetime) -> datetime:

@@ -37,7 +37,7 @@ class Source(Enum):
     CATEGORIES = "categories"  # category, amount, age: the same by category
     BRANDS = "brands"  # brand, amount, age: the same by brand
     FACTS = "facts"  # every fact before it in the list, one row a customer
-    TRAITS = "traits"  # read from the customer's own record
+    TRAITS = "traits"  # "declared <trait>" for each trait
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def rhythm_facts() -> Iterator[BuiltIn]:
         for half, wave in (("sin", angle.sin()), ("cos", angle.cos())):
             text = f"{'Sine' if half == 'sin' else 'Cosine'} of the usual {column} of ordering, −1 to 1."
             label = f"Usual {column} ({half})"
-            yield number(f"{column}_{half}", label, text, Source.ORDERS, wave.mean().round(9))
+            yield number(f"{column}_{half}", label, text, Source.ORDERS, wave.mean())
 
 
 def taste_facts(vocabulary: Vocabulary) -> Iterator[BuiltIn]:
@@ -187,7 +187,7 @@ def taste_facts(vocabulary: Vocabulary) -> Iterator[BuiltIn]:
     for department, name in share_facts(vocabulary).items():
         share = amount.filter(pl.col("department") == department).sum() / amount.sum()
         text = f"Share of the last 365 days' spend that went to {department}, 0 to 1; missing without spend."
-        how = pl.when(amount.sum() > 0).then(share.round(6))
+        how = pl.when(amount.sum() > 0).then(share)
         yield number(name, f"Share of {department}", text, Source.DEPARTMENTS, how)
 
 
@@ -244,4 +244,4 @@ def trait_facts(vocabulary: Vocabulary, taken: Iterable[str]) -> Iterator[BuiltI
         name = f"trait_{trait}" if trait in names else trait
         text = "Declared by the customer or the sender; missing where unknown."
         label = trait.replace("_", " ").capitalize()
-        yield BuiltIn(name, kind, label, text, Source.TRAITS, pl.col(trait).alias(name))
+        yield BuiltIn(name, kind, label, text, Source.TRAITS, pl.col(f"declared {trait}"))

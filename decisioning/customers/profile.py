@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 import polars as pl
+from django.conf import settings
 from django.db import connection
 from django.db.models import F
 
@@ -71,7 +72,7 @@ def recompute(ids: Sequence[int], now: datetime) -> pl.DataFrame:
 def recompute_all(now: datetime) -> pl.DataFrame:
     """Learn the vocabulary anew, then compute and store everybody's facts; the frame of facts."""
     known, customers = prepare(read_events()).before(now, inclusive=True), read_customers()
-    learned = vocabulary_of(known, customers, now)
+    learned = vocabulary_of(known, customers, now, settings.FACTS_TIME_ZONE)
     FactVocabulary.objects.create(data=learned.to_dict(), learned_at=now)
     facts = facts_at(known, customers, now, learned)
     write(facts, now)

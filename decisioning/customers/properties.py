@@ -43,6 +43,7 @@ class Redemption(msgspec.Struct, gc=False):
 
 
 NO_LINE: Final = Line()
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeEncodeError)
 READ_ORDER: Final = msgspec.json.Decoder(Order)
 READ_REDEMPTION: Final = msgspec.json.Decoder(Redemption)
 LINE_TYPES: Final[dict[str, Any]] = {
@@ -64,7 +65,11 @@ TRAIT_TYPES: Final[dict[str, Any]] = {
 
 def read_orders(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Amounts and the count of lines, a row a text; and all lines, with `row` the position of their text."""
-    orders = [read_order(text) for text in texts.to_list()]
+    known = texts.fill_null("{}").to_list()
+    try:
+        orders = list(map(READ_ORDER.decode, known))
+    except UNREADABLE:
+        orders = [read_order(text) for text in known]
     counts = [len(order.products or ()) for order in orders]
     amounts: dict[str, Any] = {name: [getattr(order, name) for order in orders] for name in AMOUNTS}
     frame = pl.DataFrame(
@@ -76,10 +81,10 @@ def read_orders(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
     return frame, pl.DataFrame([rows.repeat_by(frame["items"]).explode(empty_as_null=False), *columns])
 
 
-def read_order(text: str | None) -> Order:
+def read_order(text: str) -> Order:
     try:
-        return READ_ORDER.decode(text or "{}")
-    except (msgspec.DecodeError, UnicodeEncodeError):
+        return READ_ORDER.decode(text)
+    except UNREADABLE:
         properties = read_object(text)
     lines = properties.get("products")
     order = Order(products=tuple(read_line(line) for line in lines) if isinstance(lines, list) else None)
@@ -115,7 +120,7 @@ def read_redemptions(texts: pl.Series) -> pl.DataFrame:
 def read_redemption(text: str | None) -> Redemption:
     try:
         return READ_REDEMPTION.decode(text or "{}")
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except UNREADABLE:
         properties = read_object(text)
         return Redemption(as_number(properties.get("coupons")), as_text(properties.get("content_key")))
 
@@ -134,7 +139,7 @@ def read_object(text: str | None) -> dict[str, Any]:
     """The JSON object of the text, or an empty one."""
     try:
         found = msgspec.json.decode(text or "{}")
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except UNREADABLE:
         return {}
     return found if isinstance(found, dict) else {}
 

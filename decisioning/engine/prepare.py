@@ -109,7 +109,8 @@ def _slot(
     return Slot(
         item,
         audience,
-        tuple(c for c in pool if not c.placements or item.key in c.placements),
+        # A default content stands in when nothing else may be shown; it competes with nobody.
+        tuple(c for c in pool if c.key not in item.defaults and (not c.placements or item.key in c.placements)),
         tuple(contents[key] for key in item.defaults if key in contents),
         here,
         RuleIndex([(rule.item.key, rule.condition) for rule in here]),

@@ -5,16 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-import msgspec
 import polars as pl
+from django.conf import settings
 
 from ..customers import profile
-from ..customers.facts import facts_as_of, prepare, vocabulary_of
+from ..customers.facts import facts_as_of
 from ..customers.models import Customer
 from ..models import Decision, Outcome
+from ..store.copying import copy_in
 
 NAMESPACE = UUID("6d1c6f6e-0f2b-5d9c-9a7b-2f5a3f2b7c11")
-CHUNK = 500
+CHUNK = 1000
 
 
 def import_impressions(frame: pl.DataFrame, placement: str, progress: Callable[[int], None]) -> int:
@@ -32,19 +33,16 @@ def import_impressions(frame: pl.DataFrame, placement: str, progress: Callable[[
     for chunk in known.iter_slices(CHUNK):
         rows = chunk.to_dicts()
         decisions = [_decision(row, ids, facts, placement) for row in rows]
-        Decision.objects.bulk_create(decisions, ignore_conflicts=True)
-        outcomes = [o for row, decision in zip(rows, decisions, strict=True) for o in _outcomes(row, decision)]
-        Outcome.objects.bulk_create(outcomes, ignore_conflicts=True)
+        copy_in(decisions)
+        copy_in([o for row, decision in zip(rows, decisions, strict=True) for o in _outcomes(row, decision)])
         progress(len(rows))
     return len(known)
 
 
 def _facts(moments: pl.DataFrame) -> dict[tuple[int, datetime], dict[str, Any]]:
-    """Facts by customer and moment, cut by the vocabulary of the first moment: nothing looks ahead."""
-    known, customers = prepare(profile.read_events()), profile.read_customers()
-    first: datetime = moments["moment"].min()  # type: ignore[assignment]
-    vocabulary = vocabulary_of(known.before(first, inclusive=False), customers, first)
-    rows = facts_as_of(known, customers, moments, vocabulary).to_dicts()
+    """Facts by customer and moment, cut by the vocabulary as it would have been learned just before that moment."""
+    events, customers = profile.read_events(), profile.read_customers()
+    rows = facts_as_of(events, customers, moments, time_zone=settings.FACTS_TIME_ZONE).to_dicts()
     return {
         (row.pop("customer_id"), row.pop("moment")): {name: value for name, value in row.items() if value is not None}
         for row in rows
@@ -78,7 +76,7 @@ def _decision(
         reason="IMPORTED",
         policy="unknown",
         items=[item],
-        facts=msgspec.to_builtins(facts[customer, row["shown_at"]]),
+        facts=facts[customer, row["shown_at"]],
     )
 
 

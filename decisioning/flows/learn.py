@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -15,7 +16,7 @@ from django.db import connection, transaction
 
 from campaigns.models import Content
 from ..customers import profile
-from ..customers.catalogue import catalogue_facts, share_facts
+from ..customers.catalogue import learnt_crosses, learnt_facts
 from ..learning.scorer import Scorer
 from ..learning.training import Backtest, Ingredients, backtest, train
 from ..models import Artefact
@@ -57,8 +58,6 @@ SET artefact_id = excluded.artefact_id, values = excluded.values, at = excluded.
 """
 BATCH = 500
 SPLIT_AT = 0.8
-BASELINE = "orders_365d"
-KINDS = {"number": "number", "boolean": "number", "text": "category"}
 TRAINING_LIMIT = timedelta(minutes=30)
 
 
@@ -74,26 +73,39 @@ def showings(now: datetime) -> pl.DataFrame:
 def ingredients(frame: pl.DataFrame) -> Ingredients:
     """The facts, crosses and contents a scorer for these showings is made from."""
     words = profile.vocabulary()
-    kinds = {name: KINDS[fact.type] for name, fact in catalogue_facts(words).items() if fact.type in KINDS}
     keys = frame["content_key"].unique().to_list()
-    return Ingredients(kinds, {"departments": share_facts(words)}, list(Content.objects.filter(key__in=keys)))
+    contents = list(Content.objects.filter(key__in=keys).order_by("key"))
+    return Ingredients(learnt_facts(words), learnt_crosses(words), contents)
 
 
-def train_scorer(now: datetime, split: datetime | None, placement: str | None, baseline: str | None) -> Artefact:
-    """Train on everything known by `now`, judge by what came after `split`, keep, and activate if it may be used.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a scorer is judged: on showings from `split` on, of one `placement` only, against one fact (`baseline`).
 
-    `placement` narrows what it is judged on; `baseline` names the fact to beat. Raises ValueError when the ledger
-    holds nothing to learn from.
+    Without a split it is the moment before which four fifths were shown. `since` leaves out what was shown before the
+    log began.
+    """
+
+    split: datetime | None = None
+    placement: str | None = None
+    baseline: str = "orders_365d"
+    since: datetime | None = None
+
+
+def train_scorer(now: datetime, terms: Terms) -> Artefact:
+    """Train on everything known by `now`, judge it by the terms, keep it, and activate it if it may be used.
+
+    Raises ValueError when the ledger holds nothing to learn from.
     """
     known = showings(now)
-    known = known.filter(pl.col("content_key").is_in(Content.objects.values_list("key", flat=True)))
+    known = known.filter(pl.col("content_key").is_in(list(Content.objects.values_list("key", flat=True))))
     if known.is_empty():
         raise ValueError("The ledger holds no outcomes yet; send impressions and conversions first.")
     parts = ingredients(known)
-    judged = known.filter(pl.col("placement") == placement) if placement else known
-    moment = split or _moment(judged)
-    report = backtest(judged, parts, moment, baseline=baseline or BASELINE)
-    scorer = train(known, parts, now)
+    judged = known.filter(pl.col("placement") == terms.placement) if terms.placement else known
+    split = terms.split or _moment(judged)
+    report = backtest(judged, parts, split, baseline=terms.baseline, now=now, since=terms.since)
+    scorer = train(known, parts, now, since=terms.since)
     artefact = artefacts.keep(
         Artefact.Kind.SCORER, scorer.to_artefact(), scorer.schema.hash, _metrics(report, known, now), now
     )

@@ -187,14 +187,15 @@ def refresh_all(now: datetime) -> Reacted:
     return Reacted(len(ids), 0, len(moves.entered), len(moves.left), added)
 
 
-def refresh_segment(segment_id: int, now: datetime) -> Moves:
-    """One segment anew for everybody, from the facts as stored."""
-    facts = profile.stored_frame()
-    ids = facts["customer_id"].to_list()
+def refresh_segments(segment_ids: Sequence[int], now: datetime) -> Moves:
+    """Some segments anew for everybody, from the facts as stored."""
     with transaction.atomic():
-        moves = place(facts, ids, now, only=[segment_id])
+        profile.hold_everybody()
+        facts = profile.stored_frame()
+        moves = place(facts, facts["customer_id"].to_list(), now, only=segment_ids)
         outbox.owe(triggered_by_entries(moves, facts, now))
-        segments.measure([segment_id], now)
-        profile.touch(sorted({customer for _, customer in moves.entered + moves.left}))
-    profiles.publish(sorted({customer for _, customer in moves.entered + moves.left}))
+        segments.measure(segment_ids, now)
+        moved = sorted({customer for _, customer in moves.entered + moves.left})
+        profile.touch(moved)
+        profiles.publish(moved)
     return moves

@@ -20,6 +20,7 @@ from decisioning.learning.schema import Column, FeatureSchema, ordered_levels
 Matrix = npt.NDArray[np.float32]
 Facts = Mapping[str, Any]
 MISSING: Final = math.nan
+LARGEST: Final = 1e15
 DIGITS: Final = 6  # crosses are rounded, so that no order of summation can show
 
 
@@ -85,14 +86,14 @@ def read(column: Column, values: Facts) -> float:
 
 
 def number(value: object) -> float:
-    """A finite number or NaN: never an error, whatever was stored."""
+    """A number a float32 product can hold, or NaN: never an error, whatever was stored."""
     if not isinstance(value, int | float):
         return MISSING
     try:
         found = float(value)
     except OverflowError:
         return MISSING
-    return found if math.isfinite(found) else MISSING
+    return found if abs(found) <= LARGEST else MISSING
 
 
 def encode_facts(
@@ -122,7 +123,7 @@ def from_frame(frame: pl.DataFrame, column: Column) -> npt.NDArray[np.float64]:
     if not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
         return np.full(frame.height, np.nan)
     values = series.cast(pl.Float64).to_numpy()
-    return np.where(np.isfinite(values), values, np.nan)
+    return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
 def design_matrix(

@@ -74,7 +74,7 @@ class Backtest:
             ("tested on (conversions)", f"{self.tested_rows} ({self.tested_conversions})"),
             ("window open at the split", f"{self.left_out} left out"),
         )
-        return "\n".join(f"{name:<36}{value}" for name, value in lines)
+        return "\n".join(f"{name:<42}{value}" for name, value in lines)
 
 
 def train(

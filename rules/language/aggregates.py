@@ -1,8 +1,10 @@
-"""Comes in: the readings of a customer's events, one by one or as a frame. Goes out: each aggregate in its two shapes.
+"""Comes in: the readings of a customer's events, one by one or as a frame. Goes out: each aggregate in its
+two shapes.
 
 This is the only list of aggregates. A state is plain JSON, so a profile can store it. Sums are kept in whole
-millionths, so they do not depend on the order of events and 0.1 + 0.2 is 0.3; amounts beyond ±10^15 are not counted.
-Of two readings at the same instant the later is the larger one: truth values before numbers before texts.
+millionths, so they do not depend on the order of events and 0.1 + 0.2 is 0.3; amounts beyond ±10^15 are not
+counted. Of two readings at the same instant the later is the larger one: truth values before numbers before
+texts.
 """
 
 from collections.abc import Callable
@@ -19,7 +21,6 @@ MILLION = 1_000_000
 LARGEST = 1e15
 
 
-
 @dataclass(frozen=True, slots=True)
 class Readings:
     """What a history reads from a frame of events, null wherever an event does not count."""
@@ -32,10 +33,11 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """One aggregate. `takes` says what it reads: any event, a number, or a scalar (text, number, truth value).
+    """One aggregate. `takes` says what it reads: any event, a number, or a scalar (text, number, truth
+    value).
 
-    `step(state, micros, value)` folds one reading into a state (None at the start) and `result(state, now)` is the
-    fact's value (None: missing); `column(readings, now)` is the same fact for a whole group of events.
+    `step(state, micros, value)` folds one reading into a state (None at the start) and `result(state, now)`
+    is the fact's value (None: missing); `column(readings, now)` is the same fact for a whole group of events.
     """
 
     takes: str
@@ -155,7 +157,13 @@ def _last_column(read: Readings, now: int) -> pl.Expr:
 def _ordered(read: Readings, nulls_last: bool) -> pl.Expr:
     """The values by their time and rank; a row that does not count has no time and stands at the far end."""
     text, number, flag = (pl.lit(order, dtype=pl.Int8) for order in (2, 1, 0))
-    kind = pl.when(read.text.is_not_null()).then(text).when(read.number.is_not_null()).then(number).otherwise(flag)
+    kind = (
+        pl.when(read.text.is_not_null())
+        .then(text)
+        .when(read.number.is_not_null())
+        .then(number)
+        .otherwise(flag)
+    )
     values = pl.struct(read.text.alias("text"), read.number.alias("number"), read.flag.alias("flag"))
     return values.sort_by([read.micros, kind, read.flag, read.number, read.text], nulls_last=nulls_last)
 

@@ -1,55 +1,47 @@
 """Comes in: the pieces the parser has recognised, innermost first. Goes out: the node each one means.
 
-Every limit that belongs to one piece (digits, list length, pattern) is enforced here, where its place is known.
+Every limit that belongs to one piece (digits, list length, pattern) is enforced here, where its place is
+known.
 """
 
-import math
 from typing import Any as Anything
 
-from lark import Token, Transformer, v_args
+from lark import Token, v_args
 
 from rules.language import limits, nodes
-from rules.language.errors import Place, RuleError
+from rules.language.action_builder import ActionBuilder
+from rules.language.errors import RuleError
 from rules.language.literals import date_literal, number_literal, version_literal
 from rules.language.patterns import compile_pattern
-from rules.language.quoting import unquote, unquote_pattern
+from rules.language.quoting import unquote_pattern
+from rules.language.terms import uses_clock
+from rules.language.tokens import name_of, place_of, text_of, words_of
 from rules.language.values import Relative, Span
 
 SPELLINGS = {"==": "=", "≤": "<=", "≥": ">=", "<>": "!=", "≠": "!="}
 
 
-def place_of(token: Token) -> Place:
-    """Where a token stands."""
-    line, column = token.line or 1, token.column or 1
-    return Place(line, column, column + max(1, len(token)))
-
-
-def words_of(token: Token) -> str:
-    """A keyword as the operator table spells it: upper case, one space."""
-    return " ".join(token.upper().split())
-
-
-def text_of(token: Token) -> str:
-    """The text between a token's quotes, within its limit."""
-    if len(token) > limits.MAX_STRING + 2:
-        message = f"A text has {len(token) - 2:,} characters; the limit is {limits.MAX_STRING:,} (MAX_STRING)."
-        raise RuleError.at(place_of(token), message)
-    try:
-        return unquote(token)
-    except ValueError:
-        raise RuleError.at(place_of(token), "A \\u escape is half of a surrogate pair.") from None
-
-
-def name_of(token: Token) -> str:
-    """A name, quoted or not."""
-    name = text_of(token) if token.type == "STRING" else str(token)
-    if not name.strip():
-        raise RuleError.at(place_of(token), "A name is empty.")
-    return name
+def refuse_what_events_lack(where: nodes.Condition | None) -> None:
+    """An event has properties only; and what it adds must not change as the clock goes on."""
+    for leaf in () if where is None else nodes.leaves(where):
+        if (
+            isinstance(leaf, nodes.Chance)
+            or leaf.operator == "IN SEGMENT"
+            or isinstance(leaf.operand, nodes.History)
+        ):
+            message = (
+                "A WHERE inside a history asks about one event; it can only test the event's properties."
+            )
+            raise RuleError.at(leaf.at, message, "Move this test out of the parentheses.")
+        if uses_clock(leaf):
+            message = "A WHERE inside a history cannot count from today."
+            raise RuleError.at(
+                leaf.value_at, message, "Write a date, or put IN LAST 30 DAYS behind the parentheses."
+            )
 
 
 @v_args(inline=True)
-class Builder(Transformer[Token, Anything]):
+class Builder(ActionBuilder):
     """One method per alternative of the grammar; tokens come in between the parts, for their place."""
 
     def start(self, node: nodes.Node) -> nodes.Node:
@@ -71,15 +63,17 @@ class Builder(Transformer[Token, Anything]):
     def group(self, _left: Token, part: nodes.Condition, _right: Token) -> nodes.Condition:
         return part
 
-    def test(self, operand: nodes.Operand | nodes.Condition, rest: Anything = None) -> nodes.Condition:
-        operator, value, negated, ignoring, value_at = rest
-        return nodes.Test(operand, operator, value, negated, ignoring, operand.at, value_at)  # type: ignore[arg-type]
+    def test(self, operand: nodes.Operand, relation: Anything) -> nodes.Condition:
+        operator, value, negated, ignoring, value_at = relation
+        return nodes.Test(operand, operator, value, negated, ignoring, operand.at, value_at)
 
     def in_segment(self, word: Token, key: Token) -> nodes.Condition:
         operand = nodes.Named("segments", place_of(word))
         return nodes.Test(operand, "IN SEGMENT", name_of(key), at=place_of(word), value_at=place_of(key))
 
-    def chance(self, word: Token, number: Token, _percent: Token, _for: Token | None, name: Token | None) -> nodes.Chance:
+    def chance(
+        self, word: Token, number: Token, _percent: Token, _for: Token | None, name: Token | None
+    ) -> nodes.Chance:
         percent = number_literal(number, place_of(number))
         if not 0 <= percent <= 100:
             raise RuleError.at(place_of(number), "A chance lies between 0% and 100%.")
@@ -150,7 +144,9 @@ class Builder(Transformer[Token, Anything]):
         event, _, attribute = str(name).partition(".")
         return event, attribute or None
 
-    def quoted_event(self, name: Token, _dot: Token | None = None, attribute: Token | None = None) -> tuple[str, str | None]:
+    def quoted_event(
+        self, name: Token, _dot: Token | None = None, attribute: Token | None = None
+    ) -> tuple[str, str | None]:
         return name_of(name), None if attribute is None else name_of(attribute)
 
     def history(
@@ -165,10 +161,11 @@ class Builder(Transformer[Token, Anything]):
         window: Span | None,
     ) -> nodes.History:
         aggregate = str(word).upper()
-        if event[1] is None and aggregate not in ("COUNT",):
+        if event[1] is None and aggregate != "COUNT":
             example = f"{aggregate}({event[0]}.price)"
             message = f"{aggregate} needs a property of the event."
             raise RuleError.at(place_of(word), message, f"Write for example {example}.")
+        refuse_what_events_lack(where)
         return nodes.History(aggregate, event[0], event[1], where, window, place_of(word))
 
     def days_since(self, word: Token, event: Token) -> nodes.History:
@@ -183,6 +180,7 @@ class Builder(Transformer[Token, Anything]):
         where: nodes.Condition | None,
         _right: Token,
     ) -> nodes.History:
+        refuse_what_events_lack(where)
         return nodes.History("DAYS SINCE", event[0], event[1], where, at=place_of(word))
 
     # -- values: (value, place)
@@ -223,54 +221,3 @@ class Builder(Transformer[Token, Anything]):
             message = f"A length of time is a whole number from 1 to {limits.MAX_SPAN:,} (MAX_SPAN)."
             raise RuleError.at(place_of(number), message)
         return Span(amount, unit.upper().removesuffix("S"))
-
-    # -- rules and actions
-
-    def rule(
-        self,
-        word: Token,
-        condition: nodes.Condition,
-        _then: Token,
-        then: tuple[nodes.Action, ...],
-        _else: Token | None,
-        otherwise: tuple[nodes.Action, ...] | None,
-    ) -> nodes.Rule:
-        return nodes.Rule(condition, then, otherwise or (), place_of(word))
-
-    def actions(self, *actions: nodes.Action) -> tuple[nodes.Action, ...]:
-        return actions
-
-    def content(self, key: Token) -> nodes.ContentKey:
-        return nodes.ContentKey(name_of(key), place_of(key))
-
-    def tagged(self, _word: Token, tag: Token) -> nodes.Tagged:
-        return nodes.Tagged(name_of(tag), place_of(tag))
-
-    def where(self, word: Token, condition: nodes.Condition) -> nodes.Where:
-        return nodes.Where(condition, place_of(word))
-
-    def aim(self, word: Token, target: nodes.Target) -> nodes.Action:
-        kind = {"ONLY": nodes.Only, "HIDE": nodes.Hide}.get(word.upper(), nodes.Show)
-        return kind(target, place_of(word))
-
-    def weigh(self, word: Token, target: nodes.Target, _by: Token, number: Token) -> nodes.Action:
-        factor = float(number_literal(number, place_of(number)))
-        bury = word.upper() == "BURY"
-        lowest = 1.0 if bury else 0.0
-        if not lowest < factor <= limits.MAX_FACTOR or math.isinf(factor):
-            message = f"{word.upper()} needs a factor above {lowest:g} and up to {limits.MAX_FACTOR:,} (MAX_FACTOR)."
-            raise RuleError.at(place_of(number), message)
-        return nodes.Bury(target, factor, place_of(word)) if bury else nodes.Boost(target, factor, place_of(word))
-
-    def pin(self, word: Token, target: nodes.Target, _at: Token, number: Token) -> nodes.Pin:
-        position = number_literal(number, place_of(number))
-        if not isinstance(position, int) or not 1 <= position <= limits.MAX_POSITION:
-            message = f"A position is a whole number from 1 to {limits.MAX_POSITION:,} (MAX_POSITION)."
-            raise RuleError.at(place_of(number), message)
-        return nodes.Pin(target, position, place_of(word))
-
-    def start_campaign(self, word: Token, key: Token) -> nodes.StartCampaign:
-        return nodes.StartCampaign(name_of(key), place_of(word))
-
-    def stop(self, word: Token) -> nodes.Stop:
-        return nodes.Stop(place_of(word))

@@ -1,10 +1,12 @@
-"""Comes in: a frame's columns. Goes out: each one as typed views, so that an operator meets one type at a time.
+"""Comes in: a frame's columns. Goes out: each one as typed views, so that an operator meets one type at a
+time.
 
-A column usually has one view. A `variant` (what an event's property or LAST(…) can be: text here, number there) is a
-struct of the fields in `VARIANT`, of which at most one kind is filled in each row, and has a view for each.
+A column usually has one view. A `variant` (what an event's property or LAST(…) can be: text here, number
+there) is a struct of the fields in `VARIANT`, of which at most one kind is filled in each row, and has a view
+for each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +29,11 @@ VARIANT: dict[str, DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One type of a column: kind is text, whole, number, flag, moment, list, odd or other; null where it has no such value.
+    """One type of a column: kind is text, whole, number, flag, moment, list, odd or other; null where it has
+    no such value.
 
-    A list view also has the kind of its items; for an `odd` value no test is true; an `other` view is answered in
-    Python, value by value.
+    A list view also has the kind of its items; for an `odd` value no test is true; an `other` view is
+    answered in Python, value by value.
     """
 
     kind: str
@@ -41,11 +44,14 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A fact for all customers: is it there, what are its views, and its values for Python (`raw`)."""
+    """A fact for all customers: is it there, what are its views, and where Python finds its values.
+
+    The value of a row is that of the first of `sources` that has one.
+    """
 
     present: pl.Expr
     views: tuple[View, ...]
-    raw: pl.Expr
+    sources: tuple[pl.Expr, ...]
 
 
 def column_of(expr: pl.Expr, dtype: DataType) -> Column:
@@ -53,14 +59,14 @@ def column_of(expr: pl.Expr, dtype: DataType) -> Column:
     if isinstance(dtype, pl.Struct) and [field.name for field in dtype.fields] == list(VARIANT):
         return _variant(expr)
     view = _view(expr, dtype)
-    return Column(view.expr.is_not_null(), (view,), expr)
+    return Column(view.expr.is_not_null(), (view,), (expr,))
 
 
 def _variant(expr: pl.Expr) -> Column:
     odd = View("odd", expr.struct.field("odd"), pl.Boolean())
     named = [(name, dtype) for name, dtype in VARIANT.items() if name != "odd"]
     views = (*(_view(expr.struct.field(name), dtype) for name, dtype in named), odd)
-    return Column(pl.any_horizontal(view.expr.is_not_null() for view in views), views, expr)
+    return Column(pl.any_horizontal(view.expr.is_not_null() for view in views), views, (expr,))
 
 
 def _view(expr: pl.Expr, dtype: DataType) -> View:
@@ -87,19 +93,27 @@ def _micros_dtype(dtype: DataType) -> pl.Datetime:
 
 def _list_view(expr: pl.Expr, dtype: pl.List | pl.Array) -> View:
     lists = expr.arr.to_list() if isinstance(dtype, pl.Array) else expr
-    inner: DataType = dtype.inner
+    inner: Any = dtype.inner
     if inner.is_float() or inner.is_decimal():
         return View("list", lists.cast(pl.List(pl.Float64)), pl.Float64(), "number")
     if isinstance(inner, pl.Categorical | pl.Enum) or inner == pl.String:
         return View("list", lists.cast(pl.List(pl.String)), pl.String(), "text")
-    kind = "flag" if inner == pl.Boolean else "whole" if inner.is_integer() else "none" if inner == pl.Null else ""
+    kind = (
+        "flag"
+        if inner == pl.Boolean
+        else "whole"
+        if inner.is_integer()
+        else "none"
+        if inner == pl.Null
+        else ""
+    )
     return View("list", lists, inner, kind) if kind else View("other", expr, dtype)
 
 
 def either(first: Column, second: Column) -> Column:
     """The first column where it is present, else the second."""
     views = tuple(View(v.kind, pl.when(~first.present).then(v.expr), v.dtype, v.item) for v in second.views)
-    return Column(first.present | second.present, (*first.views, *views), first.raw)
+    return Column(first.present | second.present, (*first.views, *views), first.sources + second.sources)
 
 
 def by_value(expr: pl.Expr, answer: Callable[[Any], bool | None]) -> pl.Expr:
@@ -113,15 +127,21 @@ def by_value(expr: pl.Expr, answer: Callable[[Any], bool | None]) -> pl.Expr:
     return expr.map_batches(answers, return_dtype=pl.Boolean)
 
 
-def by_row(exprs: list[pl.Expr], answer: Callable[..., bool | None]) -> pl.Expr:
-    """Asks Python for each row; for the rare types, and for facts of differing types compared with one another."""
+def by_row(columns: Sequence[Column | None], answer: Callable[[list[Any]], bool | None]) -> pl.Expr:
+    """Asks Python for each row in which all columns have a value; for the rare types and mixes of them."""
+    sources = [() if column is None else column.sources for column in columns]
 
-    def answers(columns: pl.Series) -> pl.Series:
-        rows = zip(*(columns.struct.field(name) for name in columns.struct.fields), strict=True)
-        told = [None if None in row else answer(*row) for row in (tuple(map(from_frame, row)) for row in rows)]
-        return pl.Series(told, dtype=pl.Boolean)
+    def row_answer(row: dict[str, Any]) -> bool | None:
+        found = [
+            iter([from_frame(row[f"{i}.{j}"]) for j, _ in enumerate(own)]) for i, own in enumerate(sources)
+        ]
+        values = [next((value for value in each if value is not None), None) for each in found]
+        return None if None in values else answer(values)
 
-    named = [expr.alias(str(index)) for index, expr in enumerate(exprs)]
+    def answers(rows: pl.Series) -> pl.Series:
+        return pl.Series([row_answer(row) for row in rows], dtype=pl.Boolean)
+
+    named = [expr.alias(f"{i}.{j}") for i, own in enumerate(sources) for j, expr in enumerate(own)]
     return pl.struct(named).map_batches(answers, return_dtype=pl.Boolean)
 
 

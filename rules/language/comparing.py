@@ -1,7 +1,8 @@
-"""Comes in: a value (or a column) and what it is compared with. Goes out: =, <, BETWEEN and IN in their two shapes.
+"""Comes in: a value (or a column) and what it is compared with. Goes out: =, <, BETWEEN and IN in their two
+shapes.
 
-For one customer an answer is True, False or None, for a frame an expression of true, false and null; None and null
-say that the types do not fit, which counts as false whether negated or not.
+For one customer an answer is True, False or None, for a frame an expression of true, false and null; None and
+null say that the types do not fit, which counts as false whether negated or not.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """Comes in: a date (or a column of dates). Goes out: BEFORE, AFTER, ON and WITHIN, in their two shapes.
 
-A date is a datetime, or a text written as ISO 8601 / RFC 3339 has it; the clock is microseconds since 1970 UTC.
+A date is a datetime, or a text written as ISO 8601 / RFC 3339 has it; the clock is microseconds since 1970
+UTC.
 """
 
 from functools import partial

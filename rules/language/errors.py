@@ -1,11 +1,15 @@
-"""Comes in: what is wrong with a text and where. Goes out: one error a marketer can read and an editor can underline."""
+"""Comes in: what is wrong with a text and where. Goes out: one error a marketer can read and an editor can
+underline.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands in the text: 1-based line and column, `end_column` just behind its last character."""
+    """Where something stands in the text: 1-based line and column, `end_column` just behind its last
+    character.
+    """
 
     line: int = 1
     column: int = 1

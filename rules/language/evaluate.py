@@ -1,4 +1,6 @@
-"""Comes in: nodes, one customer's facts and the clock. Goes out: does the condition hold, by walking its tree."""
+"""Comes in: nodes, one customer's facts and the clock. Goes out: does the condition hold, by walking its
+tree.
+"""
 
 from collections.abc import MutableMapping
 from datetime import datetime
@@ -18,9 +20,9 @@ EVENTS = "events"
 def matches(node: nodes.Node, facts: Facts, now: datetime, wrong: Wrong | None = None) -> bool:
     """Whether the condition of `node` holds for one customer. Never raises.
 
-    `facts` maps names to str, int, float, bool, datetime, list or None; a history is looked up under its canonical
-    text, else computed from `facts["events"]`. Tests that met a value of the wrong type are counted in `wrong`, by
-    the fact's name.
+    `facts` maps names to str, int, float, bool, datetime, list or None; a history is looked up under its
+    canonical text, else computed from `facts["events"]`. Tests that met a value of the wrong type are counted
+    in `wrong`, by the fact's name.
     """
     return holds(nodes.condition_of(node), facts, to_micros(now), wrong)
 

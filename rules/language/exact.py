@@ -1,7 +1,8 @@
-"""Comes in: a column of numbers and a number, or two columns. Goes out: comparisons in which no digit is lost.
+"""Comes in: a column of numbers and a number, or two columns. Goes out: comparisons in which no digit is
+lost.
 
-Polars would compare an integer column with 0.5 or 2^70 by way of floats. Here the literal is moved to the nearest
-value the column's own type has, and the operator with it, which says the same without rounding.
+Polars would compare an integer column with 0.5 or 2^70 by way of floats. Here the literal is moved to the
+nearest value the column's own type has, and the operator with it, which says the same without rounding.
 """
 
 import math

@@ -1,4 +1,6 @@
-"""Comes in: nodes, one customer's facts and the clock. Goes out: a tree, ready for JSON, of what was seen and why."""
+"""Comes in: nodes, one customer's facts and the clock. Goes out: a tree, ready for JSON, of what was seen and
+why.
+"""
 
 from datetime import date, datetime
 from typing import Any
@@ -15,9 +17,9 @@ GROUPS = {nodes.All: "AND", nodes.Any: "OR", nodes.Not: "NOT"}
 def explain(node: nodes.Node, facts: Facts, now: datetime) -> dict[str, Any]:
     """What the condition of `node` saw.
 
-    A group is `{"text", "result", "group": "AND" | "OR" | "NOT", "parts": […]}`, a test `{"text", "result", "fact",
-    "value"}`, with `"why"`: `"missing"` or `"wrong type"` where that made it false, and `"compared_with"` where the
-    right side is a fact.
+    A group is `{"text", "result", "group": "AND" | "OR" | "NOT", "parts": […]}`, a test `{"text", "result",
+    "fact", "value"}`, with `"why"`: `"missing"` or `"wrong type"` where that made it false, and
+    `"compared_with"` where the right side is a fact.
     """
     return _explained(nodes.condition_of(node), facts, to_micros(now))
 
@@ -55,4 +57,6 @@ def jsonable(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return str(value)
-    return value if value is None or isinstance(value, str | bool | int | float) else str(type(value).__name__)
+    return (
+        value if value is None or isinstance(value, str | bool | int | float) else str(type(value).__name__)
+    )

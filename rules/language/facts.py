@@ -1,4 +1,6 @@
-"""Comes in: what a site knows about its customers. Goes out: the catalogue that names, types and suggestions come from."""
+"""Comes in: what a site knows about its customers. Goes out: the catalogue that names, types and suggestions
+come from.
+"""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
@@ -18,14 +20,21 @@ class Fact:
 
     def __post_init__(self) -> None:
         if self.type not in TYPES:
-            raise ValueError(f"Fact {self.name!r} has the type {self.type!r}; take one of {', '.join(TYPES)}.")
+            raise ValueError(
+                f"Fact {self.name!r} has the type {self.type!r}; take one of {', '.join(TYPES)}."
+            )
 
 
 BUILT_IN = (
     Fact("customer_id", "text", "Customer", "The customer's id."),
     Fact("segments", "text_list", "Segments", "The keys of the segments the customer is in."),
     Fact("customer_segment", "text_list", "Segment", "Another name for segments."),
-    Fact("recent_purchase_in_category", "text_list", "Recent purchases", "Categories bought from in the last 30 days."),
+    Fact(
+        "recent_purchase_in_category",
+        "text_list",
+        "Recent purchases",
+        "Categories bought from in the last 30 days.",
+    ),
 )
 
 

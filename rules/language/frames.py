@@ -1,14 +1,15 @@
-"""Comes in: a condition, a frame with one column per fact, the clock. Goes out: a column of booleans, one per customer."""
+"""Comes in: a condition, a frame with one column per fact, the clock. Goes out: a column of booleans, one per
+customer.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import polars as pl
 
 from rules.language import nodes
-from rules.language.columns import Column, View, by_row, by_value, column_of, either, from_frame
+from rules.language.columns import Column, View, by_row, by_value, column_of, either
 from rules.language.comparing import Answer, AskPython
 from rules.language.exact import COMPARE, between_columns
 from rules.language.lookup import ALIASES, CUSTOMER_ID, draw, limit_of
@@ -22,7 +23,8 @@ Schema = Mapping[str, pl.DataType]
 def matching_frame(node: nodes.Node, frame: pl.DataFrame, now: datetime) -> pl.Series:
     """Which rows of `frame` the condition holds for: a boolean Series without nulls, as long as the frame.
 
-    Columns are named as facts are, a history's by its canonical text; a column that is not there is missing for all.
+    Columns are named as facts are, a history's by its canonical text; a column that is not there is missing
+    for all.
     """
     condition = expression(nodes.condition_of(node), frame.schema, to_micros(now))
     return _rows(frame).select(condition.alias("matches"))["matches"]
@@ -31,7 +33,10 @@ def matching_frame(node: nodes.Node, frame: pl.DataFrame, now: datetime) -> pl.S
 def matching_frames(conditions: Mapping[str, nodes.Node], frame: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """One boolean column per key of `conditions`; tests they share are computed once."""
     clock = to_micros(now)
-    columns = [expression(nodes.condition_of(node), frame.schema, clock).alias(key) for key, node in conditions.items()]
+    columns = [
+        expression(nodes.condition_of(node), frame.schema, clock).alias(key)
+        for key, node in conditions.items()
+    ]
     return _rows(frame).select(columns)
 
 
@@ -51,7 +56,9 @@ def expression(condition: nodes.Condition, schema: Schema, now: int) -> pl.Expr:
         return pl.any_horizontal([expression(part, schema, now) for part in condition.parts])
     if isinstance(condition, nodes.Not):
         return ~expression(condition.part, schema, now)
-    return _chance(condition, schema) if isinstance(condition, nodes.Chance) else _test(condition, schema, now)
+    return (
+        _chance(condition, schema) if isinstance(condition, nodes.Chance) else _test(condition, schema, now)
+    )
 
 
 def _always(answer: bool) -> pl.Expr:
@@ -109,21 +116,23 @@ def _answer(test: nodes.Test, column: Column, schema: Schema, now: int) -> pl.Ex
     try:
         return _merged([(view, _viewed(test, view, now)) for view in column.views])
     except AskPython:
-        return by_row([column.raw], partial(_one, test, now))
+        return by_row([column], lambda row: _one(test, row[0], test.value, now))
 
 
 def _viewed(test: nodes.Test, view: View, now: int) -> pl.Expr | None:
     if view.kind == "other":
-        return by_row([view.expr], partial(_one, test, now))
+        raise AskPython
     return OPERATORS[test.operator].frame(view, test.value, now, test.ignoring_case)
 
 
-def _one(test: nodes.Test, now: int, value: Any) -> Answer:
-    return OPERATORS[test.operator].one(value, test.value, now, test.ignoring_case)
+def _one(test: nodes.Test, value: Any, wanted: Any, now: int) -> Answer:
+    return OPERATORS[test.operator].one(value, wanted, now, test.ignoring_case)
 
 
 def _merged(answers: list[tuple[View, pl.Expr | None]]) -> pl.Expr | None:
-    """One answer from those of the views: a row has a value in one of them, but in all its list views at once."""
+    """One answer from those of the views: a row has a value in one of them, but in all its list views at
+    once.
+    """
     lists = [answer for view, answer in answers if view.kind == "list" and answer is not None]
     others = [answer for view, answer in answers if view.kind != "list" and answer is not None]
     if lists:
@@ -141,7 +150,7 @@ def _compared_with_facts(test: nodes.Test, column: Column, schema: Schema, now: 
         native = _native(test, column, found[0])
         if native is not None:
             return native
-    return _by_row_with_facts(test, column, columns, now)
+    return by_row([column, *columns], lambda row: _one(test, row[0], _filled(test, row[1:]), now))
 
 
 def _native(test: nodes.Test, left: Column, right: Column) -> pl.Expr | None:
@@ -155,34 +164,17 @@ def _native(test: nodes.Test, left: Column, right: Column) -> pl.Expr | None:
     return COMPARE[test.operator](mine.expr, other.expr) if same else None
 
 
-def _by_row_with_facts(
-    test: nodes.Test, column: Column, columns: Sequence[Column | None], now: int
-) -> pl.Expr | None:
-    raws = [pl.lit(None) if other is None else other.raw for other in columns]
-
-    def answer(rows: pl.Series) -> pl.Series:
-        names = rows.struct.fields
-        told = [_row_answer(test, [from_frame(row[name]) for name in names], now) for row in rows]
-        return pl.Series(told, dtype=pl.Boolean)
-
-    named = [expr.alias(str(index)) for index, expr in enumerate([column.raw, *raws])]
-    return pl.struct(named).map_batches(answer, return_dtype=pl.Boolean)
-
-
-def _row_answer(test: nodes.Test, row: list[Any], now: int) -> Answer:
-    if None in row:
-        return None
-    value, others = row[0], iter(row[1:])
-    values = test.value if isinstance(test.value, tuple) else (test.value,)
-    put = tuple(next(others) if isinstance(wanted, nodes.Named) else wanted for wanted in values)
-    wanted = put if isinstance(test.value, tuple) else put[0]
-    return OPERATORS[test.operator].one(value, wanted, now, test.ignoring_case)
+def _filled(test: nodes.Test, others: Sequence[Any]) -> Any:
+    """The right side of the test with one row's values in the place of the facts it names."""
+    rest = iter(others)
+    if not isinstance(test.value, tuple):
+        return next(rest)
+    return tuple(next(rest) if isinstance(value, nodes.Named) else value for value in test.value)
 
 
 def _chance(chance: nodes.Chance, schema: Schema) -> pl.Expr:
-    dtype = schema.get(CUSTOMER_ID)
-    if dtype is None or not (dtype == pl.String or dtype.is_integer()):
-        return _always(False)
+    column = find(nodes.Named(CUSTOMER_ID), schema)
     limit = limit_of(chance.percent)
-    drawn = by_value(pl.col(CUSTOMER_ID), lambda customer: draw(chance.name, str(customer)) < limit)
-    return drawn.fill_null(False)
+    views = [] if column is None else [view for view in column.views if view.kind in ("text", "whole")]
+    drawn = [by_value(view.expr, lambda one: draw(chance.name, str(one)) < limit) for view in views]
+    return pl.coalesce(drawn).fill_null(False) if drawn else _always(False)

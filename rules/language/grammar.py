@@ -1,7 +1,7 @@
 """Comes in: nothing. Goes out: the grammar (Lark, LALR) and the words people know its terminals by.
 
-Words of two parts (`NOT IN`, `STARTS WITH`) are one terminal each, which is what makes the grammar LALR(1); the
-contextual lexer lets a keyword still be a fact's name wherever the keyword itself could not stand.
+Words of two parts (`NOT IN`, `STARTS WITH`) are one terminal each, which is what makes the grammar LALR(1);
+the contextual lexer lets a keyword still be a fact's name wherever the keyword itself could not stand.
 """
 
 GRAMMAR = r"""
@@ -27,7 +27,8 @@ comparison: relation [IGNORING_CASE]
 relation: COMPARE value -> compare
         | (BETWEEN | NOT_BETWEEN) value AND value -> between
         | (IN | NOT_IN) LPAR value ("," value)* RPAR -> inside
-        | (CONTAINS | NOT_CONTAINS | STARTS_WITH | NOT_STARTS_WITH | ENDS_WITH | NOT_ENDS_WITH) value -> compare
+        | (CONTAINS | STARTS_WITH | ENDS_WITH) value -> compare
+        | (NOT_CONTAINS | NOT_STARTS_WITH | NOT_ENDS_WITH) value -> compare
         | (MATCHES | NOT_MATCHES) PATTERN -> pattern
         | (BEFORE | AFTER | ON) value -> compare
         | (BEFORE | AFTER) LAST span -> before_last
@@ -131,8 +132,11 @@ AT.3: /AT\b/i
 
 STRING: /"(?:[^"\\\x00-\x1f\x7f\x85\u2028\u2029]|\\["\\\/nrt]|\\u[0-9A-Fa-f]{4})*"/
 PATTERN: /"(?:[^"\\\x00-\x1f\x7f\x85\u2028\u2029]|\\[^\x00-\x1f\x7f\x85\u2028\u2029])*"/
-DATE.6: /[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?(?![\w])/i
-VERSION_NUMBER.5: /[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]*[0-9A-Za-z-])?(?:\+[0-9A-Za-z.-]*[0-9A-Za-z-])?(?![\w])/
+DATE.6: DAY CLOCK_TIME? /(?!\w)/
+DAY: /[0-9]{4}-[0-9]{2}-[0-9]{2}/
+CLOCK_TIME: /T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?/i
+VERSION_NUMBER.5: /[0-9]+\.[0-9]+\.[0-9]+/ ("-" IDENTIFIERS)? ("+" IDENTIFIERS)? /(?!\w)/
+IDENTIFIERS: /[0-9A-Za-z.-]*[0-9A-Za-z-]/
 NUMBER.4: /-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.])/
 NAME: /[^\W\d]\w*(?:\.[^\W]\w*)*/
 
@@ -163,12 +167,31 @@ WORDS = {
 }
 
 
+# What is left out of a long list of what could stand somewhere.
+RARE = frozenset(
+    {
+        "FACT",
+        "VERSION",
+        "VERSION_NUMBER",
+        "NOW",
+        "TODAY",
+        "FALSE",
+        "TRUE",
+        "DATE",
+        "DOT",
+        "CHANCE",
+        "DAYS_SINCE",
+    }
+)
+
+
 def words_for(terminals: set[str]) -> tuple[str, ...]:
-    """What an editor shows for the terminals the parser would have taken, without the NOT forms and rarer spellings."""
-    rare = {"FACT", "VERSION", "VERSION_NUMBER", "NOW", "TODAY", "FALSE", "TRUE", "DATE", "DOT", "CHANCE", "DAYS_SINCE"}
+    """What an editor shows for the terminals the parser would have taken, without the NOT forms."""
     shown = {t for t in terminals if not t.startswith("NOT_")}
+    if len(shown) > 1:
+        shown.discard("UNIT")  # after any number a unit could follow
     if len(shown) > 8:
-        shown -= rare
+        shown -= RARE
     return tuple(sorted({WORDS.get(t, t.replace("_", " ")) for t in shown}, key=_word_order))
 
 

@@ -1,7 +1,8 @@
-"""Comes in: the histories rules ask for, and events. Goes out: their values, folded one by one or over a frame.
+"""Comes in: the histories rules ask for, and events. Goes out: their values, folded one by one or over a
+frame.
 
-The value of a history is a fact whose name is its canonical text (`operand_text`). Both ways read the same table of
-aggregates, and give the same values.
+The value of a history is a fact whose name is its canonical text (`operand_text`). Both ways read the same
+table of aggregates, and give the same values.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,8 +31,8 @@ def needs(nodes: Iterable[Node]) -> dict[str, History]:
 def fold(history: History, state: State, event: Mapping[str, Any]) -> State:
     """The state (plain JSON; None at the start) after one more event, in whatever order events come.
 
-    `event` has `name`, `timestamp` (datetime or ISO 8601 text) and `properties`; one that is unreadable, or does
-    not count for this history, leaves the state as it was.
+    `event` has `name`, `timestamp` (datetime or ISO 8601 text) and `properties`; one that is unreadable, or
+    does not count for this history, leaves the state as it was.
     """
     return readings.fold(history, state, event, holds)
 
@@ -42,25 +43,35 @@ def answer(history: History, state: State, now: int) -> Any:
 
 
 def prune(history: History, state: State, now: int) -> State:
-    """The state without the readings that have left the window for good; a profile calls it before storing."""
+    """The state without readings that have left the window for good; a profile calls it before storing."""
     if history.window is None or not state:
         return state
     return [kept for kept in state if kept[0] >= now - history.window.micros]
 
 
-def columns(wanted: Mapping[str, History], events: pl.DataFrame, now: int, customers: pl.Series) -> pl.DataFrame:
+def columns(
+    wanted: Mapping[str, History], events: pl.DataFrame, now: int, customers: pl.Series
+) -> pl.DataFrame:
     """One row per customer of `customers` (in that order, column `customer_id`) and one column per history.
 
-    `events` has the columns `customer_id`, `name`, `timestamp` (a datetime or ISO 8601 text) and `properties` (JSON
-    text or a struct).
+    `events` has the columns `customer_id`, `name`, `timestamp` (a datetime or ISO 8601 text) and `properties`
+    (JSON text or a struct).
     """
     table = pl.DataFrame({"customer_id": customers})
     for name in dict.fromkeys(history.event for history in wanted.values()):
         mine = {key: history for key, history in wanted.items() if history.event == name}
         grouped = _grouped(mine, _prepared(mine, events.filter(pl.col("name") == name)), now)
-        table = table.join(grouped, left_on="customer_id", right_on=CUSTOMER, how="left", maintain_order="left")
-    zeros = [pl.col(key).fill_null(0) for key, one in wanted.items() if one.aggregate in ("COUNT", "SUM", "DISTINCT")]
-    return _settled(table.with_columns(zeros), [key for key, one in wanted.items() if one.aggregate in ("FIRST", "LAST")])
+        table = table.join(
+            grouped, left_on="customer_id", right_on=CUSTOMER, how="left", maintain_order="left"
+        )
+    zeros = [
+        pl.col(key).fill_null(0)
+        for key, one in wanted.items()
+        if one.aggregate in ("COUNT", "SUM", "DISTINCT")
+    ]
+    return _settled(
+        table.with_columns(zeros), [key for key, one in wanted.items() if one.aggregate in ("FIRST", "LAST")]
+    )
 
 
 def _prepared(wanted: Mapping[str, History], events: pl.DataFrame) -> pl.DataFrame:
@@ -68,18 +79,28 @@ def _prepared(wanted: Mapping[str, History], events: pl.DataFrame) -> pl.DataFra
     names = list(dict.fromkeys(name for history in wanted.values() for name in _property_names(history)))
     when = events["timestamp"]
     micros = (
-        when.replace_strict(known := when.unique(), pl.Series([read_moment(one or "") for one in known], dtype=pl.Int64))
+        when.replace_strict(
+            known := when.unique(), pl.Series([read_moment(one or "") for one in known], dtype=pl.Int64)
+        )
         if when.dtype == pl.String
         else when.cast(pl.Datetime("us", getattr(when.dtype, "time_zone", None))).to_physical()
     )
-    found = [events["customer_id"].alias(CUSTOMER), micros.alias(MICROS), *property_columns(events["properties"], names)]
+    found = [
+        events["customer_id"].alias(CUSTOMER),
+        micros.alias(MICROS),
+        *property_columns(events["properties"], names),
+    ]
     return pl.DataFrame(found).with_columns(pl.lit(True).alias(ROW)).filter(pl.col(MICROS).is_not_null())
 
 
 def _property_names(history: History) -> list[str]:
-    tests = [] if history.where is None else [leaf for leaf in leaves(history.where) if isinstance(leaf, Test)]
+    tests = (
+        [] if history.where is None else [leaf for leaf in leaves(history.where) if isinstance(leaf, Test)]
+    )
     named = [test.operand.name for test in tests if isinstance(test.operand, Named)]
-    others = [value for test in tests for value in (test.value if isinstance(test.value, tuple) else (test.value,))]
+    others = [
+        value for test in tests for value in (test.value if isinstance(test.value, tuple) else (test.value,))
+    ]
     own = [] if history.attribute is None else [history.attribute]
     return own + named + [value.name for value in others if isinstance(value, Named)]
 
@@ -133,7 +154,7 @@ def _settled(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
 
 def _as_variant(parts: pl.DataFrame) -> pl.Series:
-    empty = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in VARIANT.items() if name not in parts.columns]
+    empty = [
+        pl.lit(None, dtype=dtype).alias(name) for name, dtype in VARIANT.items() if name not in parts.columns
+    ]
     return parts.with_columns(empty).select(list(VARIANT)).to_struct()
-
-

@@ -1,15 +1,16 @@
-"""Comes in: many rules, then one customer after another. Goes out: the rules whose conditions hold, none walked alone.
+"""Comes in: many rules, then one customer after another. Goes out: the rules whose conditions hold, none
+walked alone.
 
-Every rule becomes one or more terms (ANDs of tests), every term one bit of a Python integer. Each fact has a table
-from its value to the mask of terms that agree with it; the AND of all facts' masks is the answer. The idea is that of
-bit-vector packet classification (Lakshman and Stiliadis, SIGCOMM 1998).
+Every rule becomes one or more terms (ANDs of tests), every term one bit of a Python integer. Each fact has a
+table from its value to the mask of terms that agree with it; the AND of all facts' masks is the answer. The
+idea is that of bit-vector packet classification (Lakshman and Stiliadis, SIGCOMM 1998).
 """
 
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -37,9 +38,9 @@ class RuleIndex(Generic[Key]):
     def __init__(self, rules: Iterable[tuple[Key, nodes.Node]]) -> None:
         pairs = list(rules)
         self.keys = [key for key, _ in pairs]
-        # An array of objects, so that numpy picks the keys of the matches; filled by slice, lest it looks into them.
-        self._keys = np.empty(len(pairs), dtype=object)
-        self._keys[:] = self.keys
+        self._keys = np.empty(len(pairs), dtype=object)  # numpy picks the keys of the matches
+        for place, key in enumerate(self.keys):
+            self._keys[place] = key
         conditions = [nodes.condition_of(node) for _, node in pairs]
         starts = range(0, len(conditions), BLOCK)
         self._blocks = [(start, _Block(conditions[start : start + BLOCK])) for start in starts]
@@ -48,8 +49,8 @@ class RuleIndex(Generic[Key]):
         """Bit i is on when the condition of rule i holds; only the rules whose bit is on in `among` count."""
         clock, found = to_micros(now), 0
         for start, block in self._blocks:
-            bits = np.packbits(block.answers(facts, clock), bitorder="little")
-            found |= int.from_bytes(bits.tobytes(), "little") << start
+            packed = np.packbits(block.answers(facts, clock), bitorder="little")
+            found |= int.from_bytes(packed.tobytes(), "little") << start
         return found & among
 
     def matching(self, facts: Facts, now: datetime, among: int = -1) -> list[Key]:
@@ -57,7 +58,10 @@ class RuleIndex(Generic[Key]):
         if among != -1:
             return [self.keys[place] for place in places(self.mask(facts, now, among))]
         clock = to_micros(now)
-        found = [self._keys[start:][block.answers(facts, clock).nonzero()[0]].tolist() for start, block in self._blocks]
+        found = [
+            self._keys[start:][block.answers(facts, clock).nonzero()[0]].tolist()
+            for start, block in self._blocks
+        ]
         return found[0] if len(found) == 1 else [key for keys in found for key in keys]
 
     def first(self, facts: Facts, now: datetime, among: int = -1) -> Key | None:
@@ -74,7 +78,7 @@ class RuleIndex(Generic[Key]):
 def places(mask: int) -> list[int]:
     """The numbers of the bits that are on, lowest first."""
     found = np.flatnonzero(bits_of(mask, mask.bit_length())).tolist()
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def bits_of(mask: int, size: int) -> np.ndarray:
@@ -84,7 +88,7 @@ def bits_of(mask: int, size: int) -> np.ndarray:
 
 
 class _Block:
-    """Up to `BLOCK` conditions. Bit i < their number is the first term of condition i; further terms follow."""
+    """Up to `BLOCK` conditions. Bit i is the first term of condition i; behind those come further terms."""
 
     def __init__(self, conditions: Sequence[nodes.Condition]) -> None:
         self.size = len(conditions)
@@ -98,7 +102,9 @@ class _Block:
                 literals.put(bit, literal)
         self.loose = literals.loose
         self.chances = {name: _ChanceTable(asked, self.everybody) for name, asked in literals.chances.items()}
-        tables = [FactTable(one, name, asked, self.everybody) for name, (one, asked) in literals.facts.items()]
+        tables = [
+            FactTable(one, name, asked, self.everybody) for name, (one, asked) in literals.facts.items()
+        ]
         self.rows = [_row(table) for table in tables]
 
     def answers(self, facts: Facts, now: int) -> np.ndarray:
@@ -107,19 +113,19 @@ class _Block:
         for name, table in self.chances.items():
             if left & table.asking:
                 left &= table.mask(share_of(name, facts))
-        for literal, bits in self.loose.items():
-            if left & bits and holds(literal.condition, facts, now) != literal.positive:
-                left &= ~bits
+        for literal, asking in self.loose.items():
+            if left & asking and holds(literal.condition, facts, now) != literal.positive:
+                left &= ~asking
         bits = bits_of(left, len(self.owners) + self.size)
         answers = bits[: self.size]
         answers[self.owners[bits[self.size :].nonzero()[0]]] = True
         return answers
 
     def _tabled(self, facts: Facts, now: int) -> int:
-        """The terms every fact agrees with. This loop is the hot one: what is common is not left to a call."""
+        """The terms every fact agrees with. The hot loop: what is common is not left to a call."""
         left, get, search = self.everybody, facts.get, bisect_left
         for name, texts, other, points, masks, missing, table in self.rows:
-            value = get(name)
+            value: Any = get(name)
             kind = type(value)
             if kind is str and texts is not None:
                 left &= texts(value, other)
@@ -139,7 +145,15 @@ class _Block:
 def _row(table: FactTable) -> Row:
     """What the loop over the facts needs of a table, unpacked once."""
     texts = None if table.more_texts else table.texts.get
-    return table.name, texts, table.text_other, table.numbers.points, table.numbers.masks, table.missing, table
+    return (
+        table.name,
+        texts,
+        table.text_other,
+        table.numbers.points,
+        table.numbers.masks,
+        table.missing,
+        table,
+    )
 
 
 class _ChanceTable:
@@ -170,7 +184,7 @@ class _Literals:
     loose: dict[Literal, int] = field(default_factory=dict)
 
     def put(self, bit: int, literal: Literal) -> None:
-        """A test of one fact goes to the fact's table, a chance to the chances, all else is asked one by one."""
+        """Tests of one fact go to its table, chances to the chances, all else is asked one by one."""
         condition = literal.condition
         if isinstance(condition, nodes.Chance):
             self.chances.setdefault(condition.name, []).append((bit, literal))

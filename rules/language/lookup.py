@@ -1,4 +1,6 @@
-"""Comes in: a customer's facts and a name. Goes out: the fact's value as plain Python, or None when it is missing."""
+"""Comes in: a customer's facts and a name. Goes out: the fact's value as plain Python, or None when it is
+missing.
+"""
 
 import hashlib
 from collections.abc import Mapping

@@ -10,16 +10,12 @@ from rules.language.errors import NOWHERE, Place
 from rules.language.values import Moment, Relative, Span, Version
 
 
-def _place() -> Place:
-    return field(default=NOWHERE, compare=False, repr=False)  # type: ignore[return-value]
-
-
 @dataclass(frozen=True, slots=True)
 class Named:
     """A fact by its name; on the right of an operator, the fact to compare with."""
 
     name: str
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +27,7 @@ class History:
     attribute: str | None = None
     where: "Condition | None" = None
     window: Span | None = None
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 Operand = Named | History
@@ -41,15 +37,17 @@ Value = Scalar | Span | tuple[Scalar, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One test of one fact: `operator` is a key of the operator table, `negated` its NOT form (`!=`, `NOT IN`)."""
+    """One test of one fact: `operator` is a key of the operator table, `negated` its NOT form (`!=`, `NOT
+    IN`).
+    """
 
     operand: Operand
     operator: str
     value: Value = None
     negated: bool = False
     ignoring_case: bool = False
-    at: Place = _place()
-    value_at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
+    value_at: Place = field(default=NOWHERE, compare=False, repr=False)
     kinds: tuple[type, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -64,13 +62,13 @@ class Chance:
 
     percent: float
     name: str = ""
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
     part: "Condition"
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ class All:
     """AND."""
 
     parts: tuple["Condition", ...]
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class Any:
     """OR."""
 
     parts: tuple["Condition", ...]
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 Condition = Test | Chance | Not | All | Any
@@ -95,13 +93,13 @@ Condition = Test | Chance | Not | All | Any
 @dataclass(frozen=True, slots=True)
 class ContentKey:
     key: str
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
     tag: str
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ class Where:
     """Contents whose attributes meet a condition."""
 
     condition: Condition
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 Target = ContentKey | Tagged | Where
@@ -118,19 +116,19 @@ Target = ContentKey | Tagged | Where
 @dataclass(frozen=True, slots=True)
 class Show:
     target: Target
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Only:
     target: Target
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Hide:
     target: Target
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,7 @@ class Boost:
 
     target: Target
     factor: float
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +146,7 @@ class Bury:
 
     target: Target
     factor: float
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +155,20 @@ class Pin:
 
     target: Target
     position: int
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class StartCampaign:
     key: str
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
     """No later rule is looked at."""
 
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 Action = Show | Only | Hide | Boost | Bury | Pin | StartCampaign | Stop
@@ -181,7 +179,7 @@ class Rule:
     condition: Condition
     then: tuple[Action, ...]
     otherwise: tuple[Action, ...] = ()
-    at: Place = _place()
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 Node = Condition | Rule

@@ -15,7 +15,8 @@ ALL = ("text", "number", "boolean", "date", "version", *LISTS)
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`one`: a value and a literal to an answer; `frame`: one view of a column and a literal to an expression.
+    """`one`: a value and a literal to an answer; `frame`: one view of a column and a literal to an
+    expression.
 
     `fits` are the types of facts it can be asked about.
     """

@@ -1,4 +1,5 @@
-"""Comes in: the text of a condition or a whole rule. Goes out: its frozen nodes, or a `RuleError` with the place.
+"""Comes in: the text of a condition or a whole rule. Goes out: its frozen nodes, or a `RuleError` with the
+place.
 
 Parsing knows syntax and limits only; whether a name exists and fits its operator is asked by `check`.
 """
@@ -19,8 +20,8 @@ _LARK = Lark(GRAMMAR, parser="lalr", lexer="contextual", transformer=Builder(), 
 def parse(text: str) -> Condition | Rule:
     """The nodes of `text`.
 
-    A text that starts with IF is a `Rule`; any other text is a condition alone. Raises `RuleError`, whose line and
-    column lie inside the text.
+    A text that starts with IF is a `Rule`; any other text is a condition alone. Raises `RuleError`, whose
+    line and column lie inside the text.
     """
     if not isinstance(text, str):
         raise RuleError(f"A rule is a text, not {type(text).__name__}.")
@@ -40,7 +41,9 @@ def parse_condition(text: str) -> Condition:
     """As `parse`, but refuses a whole rule: segments and audiences are conditions."""
     node = parse(text)
     if isinstance(node, Rule):
-        raise RuleError.at(node.at, "A condition alone is wanted here.", "Leave out IF, and everything from THEN on.")
+        raise RuleError.at(
+            node.at, "A condition alone is wanted here.", "Leave out IF, and everything from THEN on."
+        )
     return node
 
 
@@ -79,5 +82,3 @@ def _inside(condition: Condition) -> tuple[Condition, ...]:
         where = condition.operand.where if isinstance(condition.operand, History) else None
         return () if where is None else (where,)
     return parts_of(condition)
-
-

@@ -1,4 +1,5 @@
-"""Comes in: the pattern of a MATCHES test. Goes out: a compiled RE2 program, linear in time whatever the text.
+"""Comes in: the pattern of a MATCHES test. Goes out: a compiled RE2 program, linear in time whatever the
+text.
 
 RE2 (https://github.com/google/re2) has no backtracking, hence no look-around and no back-references.
 """
@@ -17,7 +18,9 @@ MEMORY = 1 << 20  # bytes RE2 may spend on one program
 def compile_pattern(pattern: str, place: Place = NOWHERE) -> Any:
     """The program for `pattern`; raises `RuleError` when it is no pattern or longer than the limit."""
     if len(pattern) > MAX_PATTERN:
-        raise RuleError.at(place, f"A pattern has {len(pattern):,} characters; the limit is {MAX_PATTERN} (MAX_PATTERN).")
+        raise RuleError.at(
+            place, f"A pattern has {len(pattern):,} characters; the limit is {MAX_PATTERN} (MAX_PATTERN)."
+        )
     try:
         return program(pattern, False)
     except (re2.error, UnicodeEncodeError) as problem:

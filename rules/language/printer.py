@@ -13,10 +13,15 @@ PLAIN_EVENT = re.compile(r"[^\W\d]\w*")
 FULL_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:[-+].*)?")
 # A name spelled like one of these is quoted, so that no reader has to know where a keyword may be a name.
 KEYWORDS = frozenset(
-    "IF THEN ELSE AND OR NOT IN BETWEEN CONTAINS STARTS ENDS WITH MATCHES IS MISSING PRESENT EMPTY IGNORING CASE BEFORE"
-    " AFTER ON LAST WITHIN NEXT CHANCE FOR FACT VERSION COUNT SUM AVG MIN MAX FIRST DISTINCT DAYS SINCE WHERE NOW TODAY"
-    " AGO AHEAD TRUE FALSE SHOW DISPLAY ONLY HIDE BOOST BURY PIN STOP START CAMPAIGN TAGGED BY AT SEGMENT THE NULL".split()
-)
+    {
+        "IF", "THEN", "ELSE", "AND", "OR", "NOT", "IN", "BETWEEN", "CONTAINS", "STARTS", "ENDS", "WITH",
+        "MATCHES", "IS", "MISSING", "PRESENT", "EMPTY", "IGNORING", "CASE", "BEFORE", "AFTER", "ON",
+        "LAST", "WITHIN", "NEXT", "CHANCE", "FOR", "FACT", "VERSION", "COUNT", "SUM", "AVG", "MIN", "MAX",
+        "FIRST", "DISTINCT", "DAYS", "SINCE", "WHERE", "NOW", "TODAY", "AGO", "AHEAD", "TRUE", "FALSE",
+        "SHOW", "DISPLAY", "ONLY", "HIDE", "BOOST", "BURY", "PIN", "STOP", "START", "CAMPAIGN", "TAGGED",
+        "BY", "AT", "SEGMENT", "THE", "NULL",
+    }
+)  # fmt: skip
 
 
 def format(node: nodes.Node) -> str:
@@ -24,8 +29,9 @@ def format(node: nodes.Node) -> str:
     if not isinstance(node, nodes.Rule):
         return condition_text(node)
     condition = condition_text(node.condition)
-    if isinstance(node.condition, nodes.All) and len(condition) > WIDTH:
-        condition = "\n   AND ".join(_inner(part, 2) for part in node.condition.parts)
+    if isinstance(node.condition, nodes.All | nodes.Any) and len(condition) > WIDTH:
+        word, rank = ("AND", 2) if isinstance(node.condition, nodes.All) else ("OR", 1)
+        condition = f"\n   {word} ".join(_inner(part, rank) for part in node.condition.parts)
     lines = [f"IF {condition}", f"THEN {_actions(node.then)}"]
     if node.otherwise:
         lines.append(f"ELSE {_actions(node.otherwise)}")
@@ -118,7 +124,11 @@ def value_text(value: nodes.Value) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(value_text, value))})"
     if isinstance(value, nodes.Named):
-        return value.name if PLAIN_NAME.fullmatch(value.name) and value.name.upper() not in KEYWORDS else f"FACT {quote(value.name)}"
+        return (
+            value.name
+            if PLAIN_NAME.fullmatch(value.name) and value.name.upper() not in KEYWORDS
+            else f"FACT {quote(value.name)}"
+        )
     return _special(value)
 
 

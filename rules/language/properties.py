@@ -1,6 +1,8 @@
-"""Comes in: the properties of many events, as JSON texts or a struct. Goes out: one typed column per property.
+"""Comes in: the properties of many events, as JSON texts or a struct. Goes out: one typed column per
+property.
 
-JSON says nothing of types, so a property that is text in one event and a number in the next becomes a `variant`.
+JSON says nothing of types, so a property that is text in one event and a number in the next becomes a
+`variant`.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Comes in: the characters between (and with) two double quotes. Goes out: the text they stand for, and back.
 
-Texts use the escapes of JSON (RFC 8259, section 7). Patterns are raw, so `"^\\d+$"` needs no doubled backslash: only
-`\\"` stands for a quote.
+Texts use the escapes of JSON (RFC 8259, section 7). Patterns are raw, so `"^\\d+$"` needs no doubled
+backslash: only `\\"` stands for a quote.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Comes in: one history, a customer's events one by one, the clock. Goes out: its state and its value.
 
-Without a window every event counts, whatever its time; with one, those from `now - window` to `now`, both ends
-included. A customer without such events has a COUNT, SUM and DISTINCT of 0, and no other value.
+Without a window every event counts, whatever its time; with one, those from `now - window` to `now`, both
+ends included. A customer without such events has a COUNT, SUM and DISTINCT of 0, and no other value.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -75,7 +75,7 @@ def scalar(value: Any) -> Scalar | None:
     """A text, number or truth value; numbers become floats, so that 5 and 5.0 are one value."""
     kind = type(value)
     if kind is str or kind is bool:
-        return value  # type: ignore[no-any-return]
+        return value
     try:
         return float(value) if kind is int or kind is float else None
     except OverflowError:

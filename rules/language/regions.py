@@ -1,7 +1,8 @@
-"""Comes in: questions about one number, each with the bit of who asks. Goes out: for a number, the mask of who is content.
+"""Comes in: questions about one number, each with the bit of who asks. Goes out: for a number, the mask of
+who is content.
 
-All the numbers that are asked about cut the line into points and gaps. Within a gap every answer is the same, so the
-masks of all points and gaps are computed once, and a number is answered by one binary search.
+All the numbers that are asked about cut the line into points and gaps. Within a gap every answer is the same,
+so the masks of all points and gaps are computed once, and a number is answered by one binary search.
 """
 
 from bisect import bisect_left
@@ -15,7 +16,7 @@ Ranges = list[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`word` is one of < <= > >=, in, between (both ends), from (the second end excluded); wanted: yes or no."""
+    """`word` is one of < <= > >=, in, between (both ends), from (without the second); wanted: yes or no."""
 
     word: str
     numbers: tuple[Number, ...]
@@ -24,7 +25,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """`masks[2 i + 1]` belongs to `points[i]`, `masks[2 i]` to the gap before it; the last point is infinity."""
+    """`masks[2 i + 1]` belongs to `points[i]`, `masks[2 i]` to the gap before; the last point is infinity."""
 
     points: list[Number]
     masks: list[int]
@@ -36,7 +37,7 @@ class Regions:
 
 
 def regions(asked: Iterable[tuple[int, Question]], everybody: int) -> Regions:
-    """The table for questions `(bit, question)`; a bit that asks several wants all of them answered its way."""
+    """The table for `(bit, question)`; a bit that asks several wants all of them answered its way."""
     asked = list(asked)
     finite = {number for _, question in asked for number in question.numbers}
     points: list[Number] = [*map(_comparable, sorted(finite - {float("inf")})), float("inf")]

@@ -1,6 +1,7 @@
 """Comes in: literals no table can hold (patterns, ignoring case …). Goes out: the terms a value is wrong for.
 
-They are asked from the operators themselves, and the answers remembered per value where the clock plays no part.
+They are asked from the operators themselves, and the answers remembered per value where the clock plays no
+part.
 """
 
 from collections.abc import Iterable, Sequence

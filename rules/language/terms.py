@@ -1,4 +1,5 @@
-"""Comes in: a condition. Goes out: the same as an OR of terms, each an AND of literals (disjunctive normal form).
+"""Comes in: a condition. Goes out: the same as an OR of terms, each an AND of literals (disjunctive normal
+form).
 
 A literal is a part of the condition and whether it must hold or must not. Where the form would grow beyond
 `MOST_TERMS`, a whole OR is kept as one literal, so the result is always small and always right.
@@ -6,6 +7,7 @@ A literal is a part of the condition and whether it must hold or must not. Where
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rules.language import nodes
 from rules.language.printer import operand_text
@@ -33,7 +35,7 @@ def _terms(condition: nodes.Condition, positive: bool, most: int) -> list[Term]:
     if isinstance(condition, nodes.Not):
         return _terms(condition.part, not positive, most)
     if isinstance(condition, nodes.All):
-        parts = condition.parts
+        parts = list(condition.parts)
         return _product(parts, positive, most) if positive else _sum(condition, parts, positive, most)
     if isinstance(condition, nodes.Any):
         parts = _merged(condition.parts)
@@ -61,7 +63,12 @@ def _merged(parts: Sequence[nodes.Condition]) -> list[nodes.Condition]:
     groups: dict[tuple[str, bool], list[nodes.Test]] = {}
     rest: list[nodes.Condition] = []
     for part in parts:
-        if isinstance(part, nodes.Test) and part.operator in ("=", "IN") and not part.negated and not compares_facts(part):
+        if (
+            isinstance(part, nodes.Test)
+            and part.operator in ("=", "IN")
+            and not part.negated
+            and not compares_facts(part)
+        ):
             groups.setdefault((operand_text(part.operand), part.ignoring_case), []).append(part)
         else:
             rest.append(part)
@@ -75,7 +82,7 @@ def _one_list(tests: list[nodes.Test]) -> nodes.Test:
     return replace(tests[0], operator="IN", value=values)
 
 
-def wanted_values(test: nodes.Test) -> tuple[nodes.Value, ...]:
+def wanted_values(test: nodes.Test) -> tuple[Any, ...]:
     """The right side of a test as a tuple, whether it is a list or one value."""
     return test.value if isinstance(test.value, tuple) else (test.value,)
 

@@ -1,7 +1,8 @@
-"""Comes in: a text or list (or a column of them). Goes out: CONTAINS, STARTS/ENDS WITH, MATCHES, IS EMPTY, two shapes each.
+"""Comes in: a text or list (or a column of them). Goes out: CONTAINS, STARTS/ENDS WITH, MATCHES, IS EMPTY,
+two shapes each.
 
-Ignoring case is comparing casefolded texts (Unicode, section 3.13), which Polars has no word for; those columns, and
-patterns, are answered by Python once for each distinct text.
+Ignoring case is comparing casefolded texts (Unicode, section 3.13), which Polars has no word for; those
+columns, and patterns, are answered by Python once for each distinct text.
 """
 
 from functools import partial

@@ -1,7 +1,9 @@
-"""Comes in: texts and Python values. Goes out: the literals of the language (dates, spans, versions) and plain values.
+"""Comes in: texts and Python values. Goes out: the literals of the language (dates, spans, versions) and
+plain values.
 
-Every date becomes whole microseconds since 1970-01-01 UTC (a date without a zone is read in UTC), every version the
-sort key of Semantic Versioning 2.0.0, so that comparing never depends on how something was written.
+Every date becomes whole microseconds since 1970-01-01 UTC (a date without a zone is read in UTC), every
+version the sort key of Semantic Versioning 2.0.0, so that comparing never depends on how something was
+written.
 """
 
 import re
@@ -19,10 +21,11 @@ ISO_DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+_NUMERIC = r"(0|[1-9][0-9]*)"
+_IDENTIFIER = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_BUILD = r"[+][0-9A-Za-z-]+(?:[.][0-9A-Za-z-]+)*"
 SEMVER = re.compile(
-    r"v?(0|[1-9][0-9]*)(?:[.](0|[1-9][0-9]*)(?:[.](0|[1-9][0-9]*)"
-    r"(?:-((?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(?:[.](?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*))?"
-    r"(?:[+][0-9A-Za-z-]+(?:[.][0-9A-Za-z-]+)*)?)?)?"
+    rf"v?{_NUMERIC}(?:[.]{_NUMERIC}(?:[.]{_NUMERIC}(?:-({_IDENTIFIER}(?:[.]{_IDENTIFIER})*))?(?:{_BUILD})?)?)?"
 )
 VersionKey = tuple[int, int, int, bool, tuple[tuple[bool, int, str], ...]]
 
@@ -117,7 +120,8 @@ PLAIN = frozenset({str, bool, int, float, list, datetime})
 def plain(value: Any) -> Any:
     """`value` as exactly one of str, bool, int, float, list, datetime or None (missing); NaN is missing.
 
-    Anything the language has no word for (a mapping, bytes …) becomes `ODD`: it is there, but of the wrong type.
+    Anything the language has no word for (a mapping, bytes …) becomes `ODD`: it is there, but of the wrong
+    type.
     """
     kind = type(value)
     if kind is float:

@@ -1,4 +1,4 @@
-"""Contents, placements and campaigns: what PostgreSQL or a mail cannot carry is a form error, never a failure."""
+"""Contents, placements, campaigns: what PostgreSQL or a mail cannot carry is a form error, not a failure."""
 
 from typing import Any
 
@@ -69,7 +69,11 @@ def test_tags_and_objects_are_kept_as_typed(browser: Client, shop: dict[str, Any
     form = CONTENT | {"key": "new", "tags": "eco, produce,, eco", "attributes": '{"margin": 0.5, "ü": "é"}'}
     assert browser.post("/admin/campaigns/content/add/", form).status_code == 302
     content = Content.objects.get(key="new")
-    assert (content.tags, content.attributes, content.body) == (["eco", "produce"], {"margin": 0.5, "ü": "é"}, {})
+    assert (content.tags, content.attributes, content.body) == (
+        ["eco", "produce"],
+        {"margin": 0.5, "ü": "é"},
+        {},
+    )
     page = browser.get(f"/admin/campaigns/content/{content.pk}/change/").content.decode()
     assert 'value="eco, produce"' in page
     assert "ü" in page
@@ -88,7 +92,10 @@ def test_an_untouched_form_changes_nothing(browser: Client, shop: dict[str, Any]
 
 def test_a_placements_audience_is_checked(browser: Client, shop: dict[str, Any]) -> None:
     page = f"/admin/campaigns/placement/{shop['campaigns_placement'].pk}/change/"
-    assert "Line 1, column 1" in errors_of(browser, page, PLACEMENT | {"audience": 'divice = "web"'})["audience"][0]
+    assert (
+        "Line 1, column 1"
+        in errors_of(browser, page, PLACEMENT | {"audience": 'divice = "web"'})["audience"][0]
+    )
     assert "count" in errors_of(browser, page, PLACEMENT | {"count": "0"})
     assert browser.post(page, PLACEMENT | {"audience": 'device = "web"'}).status_code == 302
     assert Placement.objects.get(key="home").audience == 'device = "web"'

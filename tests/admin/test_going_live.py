@@ -1,9 +1,11 @@
-"""What the user is told after a commit: which snapshot carries it, or why none does yet; the save stands either way."""
+"""What the user is told after a commit: which snapshot carries it, or why none does; the save stands."""
 
+import json
 from typing import Any
 
 import pytest
 import redis
+from celery import Celery
 from django.test import Client
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -18,7 +20,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def save(browser: Client, content: Content) -> str:
     """Rename a content in the browser; the page that follows."""
-    form = {"name": "Fuel for less", "body": "{}", "attributes": "{}", "tags": "", "value": "1", "active": "on"}
+    form = {
+        "name": "Fuel for less",
+        "body": "{}",
+        "attributes": "{}",
+        "tags": "",
+        "value": "1",
+        "active": "on",
+    }
     page = browser.post(f"/admin/campaigns/content/{content.pk}/change/", form, follow=True)
     assert Content.objects.get(pk=content.pk).name == "Fuel for less"
     return page.content.decode()
@@ -48,3 +57,29 @@ def test_when_no_snapshot_can_be_built_the_save_stands_and_the_user_is_told(
     Change.objects.all().delete()
     assert "Saved, but no snapshot could be built" in save(browser, shop["campaigns_content"])
     assert Snapshot.objects.count() == 0
+
+
+def test_the_worker_is_asked_to_find_the_members_of_a_changed_segment(
+    browser: Client, shop: dict[str, Any], broker: redis.Redis
+) -> None:
+    segment = shop["rules_segment"]
+    form = {"name": segment.name, "kind": "condition", "condition": segment.condition, "active": "on"}
+    address = f"/admin/rules/segment/{segment.pk}/change/"
+    assert "was asked" not in browser.post(address, form, follow=True).content.decode()
+    assert (
+        "was asked"
+        in browser.post(address, form | {"condition": 'device = "web"'}, follow=True).content.decode()
+    )
+    (message,) = broker.lrange("later", 0, -1)
+    assert json.loads(message)["headers"]["task"] == "decisioning.tasks.refresh_segment"
+    assert json.loads(message)["headers"]["argsrepr"] == f"[{segment.pk}]"
+
+
+def test_when_the_worker_cannot_be_asked_the_segment_is_saved_and_the_user_is_told(
+    browser: Client, shop: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis+socket:///nowhere.sock")
+    monkeypatch.setattr(pages, "app", Celery("dead"))
+    action = {"action": "refresh_selected", "_selected_action": [shop["rules_segment"].pk]}
+    page = browser.post("/admin/rules/segment/", action, follow=True).content.decode()
+    assert "could not be asked to find the members of Kiosk users" in page

@@ -1,4 +1,4 @@
-"""The first page, the badge, the decision page, artefacts and API keys: the figures are those of the database."""
+"""The first page, decisions, artefacts and API keys: what is shown is what the database holds."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from decisioning.config import clock
 from decisioning.models import ApiKey, Artefact, Decision
 from decisioning.store import artefacts, keys
 
-from .shop import NOW, a_decision
+from .shop import NOW, a_decision, a_scorer
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +37,9 @@ def test_an_empty_overview_says_what_to_do_first(browser: Client) -> None:
         assert advice in page
 
 
-def test_the_overview_counts_decisions_of_the_products_last_day(browser: Client, shop: dict[str, Any]) -> None:
+def test_the_overview_counts_decisions_of_the_products_last_day(
+    browser: Client, shop: dict[str, Any]
+) -> None:
     Decision.objects.all().delete()
     now, customer = clock.now(), shop["customers_customer"]
     moments = [("full", 1), ("full", 5), ("default", 23), ("full", 25)]
@@ -56,13 +58,24 @@ def test_the_overview_shows_messages_segments_and_the_scorer(browser: Client, sh
     assert [(state["label"], state["count"]) for state in answer.context["messages_by_state"]] == [
         ("may have been sent", 1)
     ]
-    assert [(segment["name"], segment["share"]) for segment in answer.context["segments"]] == [("Kiosk users", 100)]
+    assert [(segment["name"], segment["share"]) for segment in answer.context["segments"]] == [
+        ("Kiosk users", 100)
+    ]
     assert "AUC 0.812" in answer.content.decode()
 
 
 def test_a_decision_is_told_with_its_reasons(browser: Client, shop: dict[str, Any]) -> None:
-    page = browser.get(f"/admin/decisioning/decision/{shop['decisioning_decision'].pk}/change/").content.decode()
-    for word in ("shown by rule eco", "0.3125", "0.95", "SHOW eco-banner", "does not hold", "outside its dates"):
+    page = browser.get(
+        f"/admin/decisioning/decision/{shop['decisioning_decision'].pk}/change/"
+    ).content.decode()
+    for word in (
+        "shown by rule eco",
+        "0.3125",
+        "0.95",
+        "SHOW eco-banner",
+        "does not hold",
+        "outside its dates",
+    ):
         assert word in page
     assert f"/admin/rules/rule/{shop['rules_rule'].pk}/change/" in page
     assert f"/admin/customers/customer/{shop['customers_customer'].pk}/change/" in page
@@ -102,7 +115,7 @@ def test_decisions_are_filtered_by_rung(browser: Client, shop: dict[str, Any]) -
 def test_activating_an_artefact_asks_first_and_replaces_the_other(
     browser: Client, shop: dict[str, Any]
 ) -> None:
-    old, new = shop["decisioning_artefact"], artefacts.keep("scorer", b"{}", "0" * 64, {}, NOW)
+    old, new = shop["decisioning_artefact"], artefacts.keep("scorer", a_scorer(), "0" * 64, {}, NOW)
     artefacts.activate(old)
     page = f"/admin/decisioning/artefact/{new.pk}/activate/"
     assert "replaces the active scorer" in browser.get(page).content.decode()
@@ -130,7 +143,11 @@ def test_a_new_keys_secret_is_shown_once_and_kept_nowhere(browser: Client, marke
     secret = answer.context["secret"]
     key = ApiKey.objects.get()
     assert secret in answer.content.decode()
-    assert (key.digest, key.scopes, secret.startswith(key.prefix)) == (keys.digest_of(secret), ["decide", "track"], True)
+    assert (key.digest, key.scopes, secret.startswith(key.prefix)) == (
+        keys.digest_of(secret),
+        ["decide", "track"],
+        True,
+    )
     assert secret not in str(answer.cookies)
     assert secret not in str(dict(browser.session))
     for page in ("/admin/decisioning/apikey/", f"/admin/decisioning/apikey/{key.pk}/change/", "/admin/"):

@@ -1,4 +1,4 @@
-"""Every page of the admin: opens with and without data, asks strangers to log in, and read-only ones change nothing."""
+"""Every page opens with and without data, strangers must log in, and read-only pages change nothing."""
 
 from typing import Any
 
@@ -60,6 +60,12 @@ def test_a_row_that_does_not_exist_leads_back_and_not_to_an_error(browser: Clien
     assert browser.get(url(page, "change", "no-such-row")).status_code == 302
 
 
+@pytest.mark.parametrize("page", ["campaigns_message/send_again", "decisioning_artefact/activate"])
+def test_an_action_on_a_row_that_does_not_exist_is_not_found(browser: Client, page: str) -> None:
+    for row in ("no-such-row", "999999"):
+        assert browser.post(url(*page.split("/"), row)).status_code == 404
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_strangers_are_asked_to_log_in(client: Client, page: str) -> None:
     answer = client.get(url(page))
@@ -100,7 +106,9 @@ def test_a_customer_page_tells_their_story(browser: Client, shop: dict[str, Any]
         assert word in page
 
 
-def test_a_customer_is_found_by_any_identity_but_not_by_half_of_one(browser: Client, shop: dict[str, Any]) -> None:
+def test_a_customer_is_found_by_any_identity_but_not_by_half_of_one(
+    browser: Client, shop: dict[str, Any]
+) -> None:
     found = browser.get(f"{url('customers_customer')}?q=hh-1@example.com").context["cl"].result_count
     half = browser.get(f"{url('customers_customer')}?q=example.com").context["cl"].result_count
     assert (found, half) == (1, 0)

@@ -1,4 +1,4 @@
-"""What a marketer does with a rule: a wrong one is pointed at and kept out, a right one is published and rolled back."""
+"""A marketer's rules: a wrong one is pointed at and kept out, a right one is published and rolled back."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -77,7 +77,9 @@ def test_a_draft_is_saved_without_touching_decisions(
 ) -> None:
     rule = shop["rules_rule"]
     with committing() as callbacks:
-        page = browser.post(page_of(rule), form_of(rule, text=CHANGE, _save="1"), follow=True).content.decode()
+        page = browser.post(
+            page_of(rule), form_of(rule, text=CHANGE, _save="1"), follow=True
+        ).content.decode()
     assert "Saved as a draft" in page
     assert "draft differs" in page
     assert callbacks == []
@@ -98,7 +100,9 @@ def test_publishing_makes_a_revision_and_a_snapshot_and_says_so(
     assert frozen_texts() == [CHANGE]
 
 
-def test_a_new_rule_can_be_published_at_once(browser: Client, shop: dict[str, Any], committing: Committing) -> None:
+def test_a_new_rule_can_be_published_at_once(
+    browser: Client, shop: dict[str, Any], committing: Committing
+) -> None:
     with committing():
         browser.post(f"{LIST}add/", form_of(_publish="1"))
     assert Rule.objects.get(key="new-rule").published.number == 1
@@ -123,7 +127,9 @@ def test_switching_a_published_rule_off_is_live_at_once(
     assert frozen_texts() == []
 
 
-def test_deleting_a_rule_is_live_at_once(browser: Client, shop: dict[str, Any], committing: Committing) -> None:
+def test_deleting_a_rule_is_live_at_once(
+    browser: Client, shop: dict[str, Any], committing: Committing
+) -> None:
     with committing():
         browser.post(f"{LIST}{shop['rules_rule'].pk}/delete/", {"post": "yes"})
     assert (Rule.objects.count(), frozen_texts()) == (0, [])
@@ -137,7 +143,12 @@ def test_the_key_of_a_rule_stays_what_it_was(browser: Client, shop: dict[str, An
 
 def test_an_end_before_the_start_is_a_form_error(browser: Client, shop: dict[str, Any]) -> None:
     rule = shop["rules_rule"]
-    dates = {"starts_at_0": "2026-03-02", "starts_at_1": "00:00", "ends_at_0": "2026-03-01", "ends_at_1": "00:00"}
+    dates = {
+        "starts_at_0": "2026-03-02",
+        "starts_at_1": "00:00",
+        "ends_at_0": "2026-03-01",
+        "ends_at_1": "00:00",
+    }
     answer = browser.post(page_of(rule), form_of(rule, **dates))
     assert answer.context["adminform"].form.errors == {"ends_at": ["The end must be after the start."]}
 
@@ -184,7 +195,10 @@ def test_rolling_back_needs_the_permission_and_an_existing_revision(
 def test_forged_posts_are_refused(marketer: Any, shop: dict[str, Any]) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(marketer)
-    for address in (reverse("admin:rules_rule_rollback", args=[shop["rules_rule"].pk, 1]), reverse("admin:rules_check")):
+    for address in (
+        reverse("admin:rules_rule_rollback", args=[shop["rules_rule"].pk, 1]),
+        reverse("admin:rules_check"),
+    ):
         assert client.post(address).status_code == 403
     assert Revision.objects.count() == 1
 

@@ -116,6 +116,11 @@ def test_rules_outside_their_schedule_do_nothing():
     assert keys(resolve(prepared(late), ask(customer()), NOW + timedelta(hours=1)))[0] == "banana"
 
 
+def test_a_default_content_competes_with_nobody():
+    site = prepared(placements=(placement(defaults=("cherry",), count=4),))
+    assert keys(resolve(site, ask(customer()), NOW)) == ["banana", "avocado", "apple"]
+
+
 def test_nothing_left_gives_the_default_content():
     site = prepared(rule("none", 'IF NOT vip = TRUE THEN ONLY "nothing"'), placements=(placement(defaults=("apple",)),))
     found = resolve(site, ask(customer()), NOW)

@@ -57,7 +57,6 @@ def site(db, clean_redis, monkeypatch, settings, tmp_path) -> Site:
     for name in ("apple", "banana"):
         Content.objects.create(key=name, name=name.title(), body={"title": name}, tags=[name[0]])
     default = Content.objects.create(key="default", name="Default", active=True)
-    default.placements.set([Placement.objects.create(key="elsewhere", name="Elsewhere")])
     default.default_for.set([hero])
     customer = Customer.objects.create(key="c-1", facts={"age": 30}, facts_version=1)
     Identity.objects.create(customer=customer, kind="anonymous_id", value="anon-1")

@@ -14,7 +14,10 @@ from rules.language.facts import Catalogue, Fact
 from rules.models import Revision, Rule
 
 CATALOGUE = Catalogue(
-    facts={name: Fact(name, kind) for name, kind in {"orders_30d": "number", "device": "text", "segments": "text_list"}.items()},
+    facts={
+        name: Fact(name, kind)
+        for name, kind in {"orders_30d": "number", "device": "text", "segments": "text_list"}.items()
+    },
     segments=frozenset({"lapsed"}),
     contents=frozenset({"eco-banner", "fuel-coupon"}),
     tags=frozenset({"eco"}),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tools.dev import strays
-from tools.devstack import known_profiles, stop
+from tools.devstack import known_profiles, processes, stop
 
 GIVEN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "PORT", "DECISIONING_RUN_DIR")
 
@@ -28,7 +28,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for link in folder.glob("*/postgres"):
         if link.is_symlink():
             shutil.rmtree(link.resolve().parent)
+    left = [found for found in processes.running() if processes.works_in(found, folder / "demo" / "valkey")]
     shutil.rmtree(folder)
+    assert left == []
 
 
 @pytest.fixture

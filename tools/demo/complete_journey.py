@@ -97,7 +97,7 @@ def order_events(tables: Tables) -> pl.LazyFrame:
     )
     return (
         tables.raw("transactions")
-        .join(tables.products(), on="product_id", how="left")
+        .join(tables.products(), on="product_id", how="left", maintain_order="left")
         .group_by("basket_id")
         .agg(
             pl.col("household_id", "store_id", "transaction_timestamp").first(),

@@ -13,7 +13,7 @@ from decisioning.customers.models import Customer, Event
 from decisioning.flows.history import import_impressions
 from decisioning.models import Artefact, Decision, Score
 from decisioning.store import catalogue
-from decisioning.tasks import cluster_customers, keep_scores, refresh_everything, refresh_segment, train_scorer
+from decisioning.tasks import cluster_customers, keep_scores, refresh_everything, refresh_segments, train_scorer
 from rules import rulebook
 from rules.models import Rule, Segment
 from tools.demo import showcase
@@ -29,10 +29,12 @@ def load_data(journey: Journey, now: datetime) -> None:
     with bar("events", journey.events.height) as advance:
         bulk.import_events(journey.events, now, advance)
     _contents(journey.contents)
+    if not _with_facts():
+        # The worker computes today's facts while this process computes those of last year's impressions.
+        refresh_everything.delay()
     if Decision.objects.filter(source=Decision.Source.IMPORT).count() < journey.impressions.height:
         with bar("impressions with the facts of their day", journey.impressions.height) as advance:
-            ends = journey.contents.select(content_key=pl.col("key"), closes_at=pl.col("ends"))
-            import_impressions(journey.impressions.join(ends, on="content_key"), "mailer", advance)
+            import_impressions(journey.impressions, "mailer", advance)
 
 
 def _customers(journey: Journey) -> None:
@@ -71,7 +73,6 @@ def learn(now: datetime) -> None:
     """Facts, clusters, segments, scorer and scores: all of it done by the worker, watched from here."""
     people = Customer.objects.count()
     if _with_facts() < people:
-        refresh_everything.delay()
         wait("facts (worker)", people, _with_facts, refresh_everything.delay)
     if not _active(Artefact.Kind.CLUSTERING):
         cluster_customers.delay()
@@ -92,10 +93,10 @@ def _segments() -> None:
     waiting = Segment.objects.filter(kind=Segment.Kind.CONDITION, refreshed_at__isnull=True)
 
     def ask() -> None:
-        for segment in waiting.all():
-            refresh_segment.delay(segment.pk)
+        refresh_segments.delay(list(waiting.values_list("pk", flat=True)))
 
-    ask()
+    if waiting.exists():
+        ask()
     total = Segment.objects.filter(kind=Segment.Kind.CONDITION).count()
     wait("segments (worker)", total, lambda: total - waiting.count(), ask)
 

@@ -20,7 +20,9 @@ PLACEMENTS: Final[list[dict[str, Any]]] = [
 TRAINING: Final[dict[str, str]] = {
     "split": "2017-08-01T00:00:00+00:00",
     "placement": "mailer",
-    "baseline": "campaigns_redeemed_365d",
+    "baseline": "coupon_redemptions_365d",
+    # The log starts with 2017: what was shown before it has no facts.
+    "since": "2017-01-01T00:00:00+00:00",
 }
 
 # Shown where nothing else may be.
@@ -28,7 +30,7 @@ DEFAULT_CONTENT: Final[dict[str, Any]] = {
     "key": "welcome",
     "name": "Welcome banner",
     "body": {"title": "Welcome", "text": "See this week's offers."},
-    "attributes": {"campaign_type": "Banner"},
+    "attributes": {},
     "tags": ["banner"],
 }
 
@@ -54,8 +56,8 @@ SEGMENTS: Final[list[dict[str, str]]] = [
     {
         "key": "produce-fans",
         "name": "Produce fans",
-        "condition": 'favourite_department = "PRODUCE" OR share_produce >= 0.15',
-        "description": "A sixth of what they buy is fruit and vegetables.",
+        "condition": "share_produce >= 0.15 AND orders_365d >= 5",
+        "description": "A sixth of what they spend goes to fruit and vegetables.",
     },
 ]
 
@@ -65,21 +67,23 @@ RULES: Final[list[dict[str, Any]]] = [
         "name": "Win back lapsing shoppers with the broadest coupons",
         "priority": 100,
         "text": 'IF IN SEGMENT "lapsing" AND NOT IN SEGMENT "coupon-lovers"\n'
-        'THEN BOOST WHERE campaign_type = "Type A" BY 2',
+        'THEN BOOST WHERE campaign_type = "A" BY 2',
         "placements": ["home-hero", "coupon-mail"],
     },
     {
-        "key": "produce-first",
-        "name": "Fruit and vegetables first for those who love them",
+        "key": "healthy-first",
+        "name": "Nutrition coupons first for those who buy fruit and vegetables",
         "priority": 50,
-        "text": 'IF customer_segment = "Produce fans"\nTHEN BOOST TAGGED "produce" BY 1.5\nELSE BURY TAGGED "produce" BY 1.2',
+        "text": 'IF customer_segment = "Produce fans"\n'
+        'THEN BOOST TAGGED "nutrition" BY 1.5\n'
+        'ELSE BURY TAGGED "nutrition" BY 1.2',
         "placements": [],
     },
     {
         "key": "no-cosmetics-on-kiosk",
         "name": "No cosmetics on kiosk screens",
         "priority": 40,
-        "text": 'IF device = "kiosk" THEN HIDE TAGGED "cosmetics", HIDE TAGGED "drug gm"',
+        "text": 'IF device = "kiosk" THEN HIDE TAGGED "cosmetics"',
         "placements": [],
     },
     {

@@ -64,6 +64,8 @@ def main(words: list[str]) -> int:
 
 
 def _run(command: Command, words: list[str]) -> int:
+    # Many Python processes start from here: without bytecode each would compile the libraries anew, for 5 s.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if command.needs is not None:
         bootstrap.ensure(name for name in command.needs if (bootstrap.REQUIREMENTS / f"{name}.txt").exists())
         if not bootstrap.inside():

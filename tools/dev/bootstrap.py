@@ -51,7 +51,7 @@ def ensure(names: Iterable[str]) -> None:
     print("── Python packages: installing what changed", file=sys.stderr, flush=True)
     _prepare(moved=STAMP.exists() and not installed)
     together = _digests([*wanted, *(name for name in installed if _file(name).exists())])
-    _install(list(together))
+    _install(list(together), exactly=bool(installed))
     STAMP.write_text(json.dumps({"place": str(VENV), "files": together}, indent=1))
 
 
@@ -95,10 +95,13 @@ def _succeeds(statement: str) -> bool:
     return subprocess.run([python(), "-c", statement], capture_output=True, check=False).returncode == 0
 
 
-def _install(names: list[str]) -> None:
+def _install(names: list[str], exactly: bool) -> None:
+    """`exactly` takes out what no file lists; not in an environment somebody else has made and filled."""
     quiet = ["--quiet"] if os.environ.get("CI") or not sys.stderr.isatty() else []
+    files = [word for name in names for word in ("-r", _file(name))]
+    words = ["sync", *map(_file, names)] if exactly else ["install", *files]
     _run(
-        [_uv(), "pip", "sync", *quiet, "--require-hashes", "--python", python(), *map(_file, names)],
+        [_uv(), "pip", *words, *quiet, "--require-hashes", "--python", python()],
         "The packages could not be installed: is the package index reachable? (UV_DEFAULT_INDEX: another.)",
     )
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +27,8 @@ CELERY = (PYTHON, "-m", "celery", "-A", "decisioning.config.celery")
 
 def demo() -> int:
     """Import the data (once), then serve web, worker, beat and a mail server until Ctrl-C."""
-    with one_interruption(), whole_system("demo") as (system, variables):
-        manage("demo_info", variables)
+    with one_interruption(), whole_system("demo") as system:
+        insist(system, "demo_info")
         system.echo = True
         print("── Ctrl-C stops everything.", flush=True)
         try:
@@ -41,15 +40,15 @@ def demo() -> int:
 
 def smoke() -> int:
     """Run the loop once on servers of its own; the exit code is that of `manage.py smoke`."""
-    with one_interruption(), whole_system("smoke") as (system, variables):
-        code = subprocess.run(manage_words("smoke"), cwd=REPOSITORY, env=os.environ | variables, check=False)
-        if code.returncode != 0:
-            print(f"── The logs of the processes are in {system.place.folder / 'log'}", file=sys.stderr)
-        return code.returncode
+    with one_interruption(), whole_system("smoke") as system:
+        code = manage(system, "smoke")
+        if code != 0:
+            print(f"── What the processes wrote is in {system.place.folder / 'log'}", file=sys.stderr)
+        return code
 
 
 @contextmanager
-def whole_system(name: str) -> Iterator[tuple[Supervisor, dict[str, str]]]:
+def whole_system(name: str) -> Iterator[Supervisor]:
     """Servers and processes of one profile with the demo's data; everything stops at the end."""
     place = profile(name)
     with alone(place), stack(name, leash=True) as servers:
@@ -59,21 +58,21 @@ def whole_system(name: str) -> Iterator[tuple[Supervisor, dict[str, str]]]:
         environment.publish(place, variables)
         system = Supervisor(place, variables)
         try:
-            _bring_up(system, variables)
-            yield system, variables
+            bring_up(system)
+            yield system
         finally:
             system.stop()
 
 
-def _bring_up(system: Supervisor, variables: dict[str, str]) -> None:
+def bring_up(system: Supervisor) -> None:
     """Migrate, let the workers load the data, then open the doors: timetable and web would only slow it."""
-    manage("migrate", variables, "--verbosity=0")
-    for command in workers(variables):
+    insist(system, "migrate", "--verbosity=0")
+    for command in workers(system.variables):
         system.start(command)
-    manage("load_demo", variables)
-    for command in doors(variables):
+    insist(system, "load_demo")
+    for command in doors(system.variables):
         system.start(command)
-    wait_for_web(system, variables)
+    wait_for_web(system)
 
 
 def workers(variables: dict[str, str]) -> list[Command]:
@@ -103,36 +102,40 @@ def worker(name: str, queue: str, count: int) -> Command:
     return Command(name, [*CELERY, "worker", *options, "--without-gossip", "--without-mingle"], patience=8.0)
 
 
-def manage_words(*words: str) -> list[str]:
-    """The words of a `manage.py` command."""
-    return [PYTHON, str(REPOSITORY / "manage.py"), *words]
+def manage(system: Supervisor, *words: str) -> int:
+    """Run a `manage.py` command beside the system, which is watched meanwhile; returns its exit code."""
+    command = [PYTHON, str(REPOSITORY / "manage.py"), *words]
+    with subprocess.Popen(command, cwd=REPOSITORY, env=os.environ | system.variables) as process:
+        try:
+            while process.poll() is None:
+                system.watch()
+                time.sleep(0.05)
+        finally:
+            process.terminate()
+    return process.returncode
 
 
-def manage(command: str, variables: dict[str, str], *words: str) -> None:
-    """Run a `manage.py` command in the foreground; StackError when it fails."""
-    done = subprocess.run(
-        manage_words(command, *words), cwd=REPOSITORY, env=os.environ | variables, check=False
-    )
-    if done.returncode != 0:
-        raise StackError(
-            f"`manage.py {command}` failed with exit code {done.returncode}; its message is above."
-        )
+def insist(system: Supervisor, *words: str) -> None:
+    """The same, and StackError when the command fails."""
+    if manage(system, *words) != 0:
+        logs = system.place.folder / "log"
+        raise StackError(f"`manage.py {words[0]}` failed, see above. What the workers wrote is in {logs}.")
 
 
-def wait_for_web(system: Supervisor, variables: dict[str, str]) -> None:
+def wait_for_web(system: Supervisor) -> None:
     """Return when /healthz answers; the web process's last lines are the error when it does not."""
-    address = f"http://127.0.0.1:{variables['PORT']}/healthz"
+    address = f"http://127.0.0.1:{system.variables['PORT']}/healthz"
+    # A proxy meant for the outside must not be asked for our own machine.
+    door = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + SERVER_SECONDS
     while time.monotonic() < deadline:
         system.watch()
         try:
-            with urllib.request.urlopen(address, timeout=2.0):
+            with door.open(address, timeout=2.0):
                 return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise StackError(
-        f"{address} did not answer in {SERVER_SECONDS:g} s. Its last lines:\n{system.tail('web')}"
-    )
+        except OSError:
+            time.sleep(0.1)
+    raise StackError(f"{address} did not answer within {SERVER_SECONDS:g} s:\n{system.tail('web')}")
 
 
 @contextmanager

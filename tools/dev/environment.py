@@ -42,7 +42,10 @@ def demo_environment(
     """The same with what a whole running system has: a mail server, an address and the data's clock."""
     return product_environment(place, servers) | {
         "DECISIONING_CLOCK_OFFSET": str(clock_offset(place)),
+        "FACTS_TIME_ZONE": "America/New_York",
         "DECISIONING_MAIL_DIR": str(_folder(place, "mail")),
+        # The timetable ticks several times a second: at INFO its lines would bury everything else.
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL") or "WARNING",
         "EMAIL_HOST": "127.0.0.1",
         "EMAIL_PORT": str(mail_port),
         "PUBLIC_URL": f"http://127.0.0.1:{web_port}",

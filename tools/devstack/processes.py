@@ -77,6 +77,14 @@ def running() -> list[Process]:
     return [process for process in map(look, pids) if process]
 
 
+def works_in(process: Process, folder: Path) -> bool:
+    """Whether the process has `folder` as its working folder (False where that cannot be seen)."""
+    try:
+        return PROC.joinpath(str(process.pid), "cwd").readlink() == folder.resolve()
+    except OSError:
+        return False
+
+
 def remember(path: Path, process: Process) -> None:
     """Write the process down (temp file, rename), so that a later run can recognise it."""
     path.parent.mkdir(parents=True, exist_ok=True)

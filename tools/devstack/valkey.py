@@ -63,15 +63,12 @@ def stop(profile: Profile) -> bool:
 
 
 def find(profile: Profile) -> Process | None:
-    """Our own running server: the one written down, else the one that listens on our socket."""
+    """Our own running server: the one written down, else the one that works in our data folder."""
     if server := processes.recall(profile.record(SERVICE)):
         return server
-    sockets = profile.known_socket_folder()
-    if sockets is None:
-        return None
-    # The server shows its socket in its title ("valkey-server unixsocket:/tmp/…").
-    title = f"unixsocket:{sockets / SOCKET_NAME}"
-    return next((found for found in processes.running() if title in found.command.split()[1:]), None)
+    # A server shows its socket in its title ("valkey-server unixsocket:/tmp/…").
+    servers = (found for found in processes.running() if "unixsocket:" in found.command)
+    return next((found for found in servers if processes.works_in(found, profile.data(SERVICE))), None)
 
 
 def answers(path: Path) -> bool:

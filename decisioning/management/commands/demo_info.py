@@ -22,7 +22,7 @@ Which coupons for one customer, and why:
   curl -s {url}/v1/decide -H 'Authorization: Bearer {key}' -d '{{"customer_id": "{customer}", "placements": ["home-hero"]}}'
 
 Something happens; facts, segments and campaigns follow within a second:
-  curl -s {url}/v1/track -H 'Authorization: Bearer {key}' -d '{{"messageId": "demo-'$RANDOM$RANDOM'", "userId": "{customer}", "event": "Order Completed", "properties": {{"total": 42.5, "products": [{{"department": "PRODUCE", "price": 42.5, "quantity": 1}}]}}}}'
+  curl -s {url}/v1/track -H 'Authorization: Bearer {key}' -d '{{"messageId": "demo-'$RANDOM$RANDOM'", "userId": "{customer}", "event": "Order Completed", "properties": {{"total": 42.5, "products": [{{"department": "Produce", "price": 42.5, "quantity": 1}}]}}}}'
 
 Everything a decision was made from (the id is in its answer):
   curl -s {url}/v1/decisions/$(curl -s {url}/v1/decide -H 'Authorization: Bearer {key}' -d '{{"customer_id": "{customer}", "placements": ["checkout"]}}' | grep -o '"decision_id":"[^"]*' | cut -d'"' -f4 && sleep 1) -H 'Authorization: Bearer {key}'

@@ -19,7 +19,8 @@ class Command(BaseCommand):
         parser.add_argument("verb", choices=["train", "cluster"])
         parser.add_argument("--split", type=datetime.fromisoformat, help="judge by what was shown from this moment on")
         parser.add_argument("--placement", help="judge by this placement alone")
-        parser.add_argument("--baseline", help="the fact to beat")
+        parser.add_argument("--baseline", default="orders_365d", help="the fact to beat")
+        parser.add_argument("--since", type=datetime.fromisoformat, help="leave out what was shown before this moment")
         parser.add_argument("--as-of", type=datetime.fromisoformat, help="train as if it were this moment")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,7 +29,8 @@ class Command(BaseCommand):
             if options["verb"] == "cluster":
                 found = cluster(now)
             else:
-                found = learn.train_scorer(now, options["split"], options["placement"], options["baseline"])
+                words = ("split", "placement", "baseline", "since")
+                found = learn.train_scorer(now, learn.Terms(**{word: options[word] for word in words}))
         except ValueError as error:
             raise CommandError(str(error)) from None
         state = "active" if found.active else "not used"

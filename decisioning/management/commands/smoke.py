@@ -11,17 +11,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from campaigns.models import Campaign, Message
+from campaigns.models import Campaign, Message, Placement
+from decisioning.config import clock
 from decisioning.customers.models import Customer
 from decisioning.models import Artefact, Decision, Outcome, Score
 from decisioning.tasks import train_scorer
 from rules.models import Segment
+from tools.demo.showcase import TRAINING
 
 from .load_demo import ACCESS
 
@@ -215,7 +218,9 @@ def _sent(key: str, person: Customer, run_id: str) -> int:
 
 def retrain(before: Artefact) -> Artefact:
     """Train again in the worker, on a ledger that now holds today's outcomes; wait for its scores."""
-    train_scorer.delay()
+    # As it will be when the windows of today's impressions have closed.
+    later = clock.now() + timedelta(hours=Placement.objects.get(key="home-hero").window_hours, minutes=1)
+    train_scorer.delay(**TRAINING, as_of=later.isoformat())
     until("training", lambda: Artefact.objects.filter(kind=Artefact.Kind.SCORER, pk__gt=before.pk).exists())
     newest = Artefact.objects.filter(kind=Artefact.Kind.SCORER).latest("pk")
     must(newest.metrics["rows"] > before.metrics["rows"], "today's outcomes are not in the training set")

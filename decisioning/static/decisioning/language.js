@@ -42,12 +42,10 @@
       this.timer = setTimeout(() => this.check(), PAUSE_MS);
     }
 
-    /* What the server said about the former text no longer holds. */
+    /* What the server said about the former text no longer holds, or stands in the answer. */
     forgetFormErrors() {
-      const field = this.root.closest(".errors");
-      if (!field) return;
-      field.classList.remove("errors");
-      field.querySelector(":scope > div > ul")?.parentElement.remove();
+      this.root.closest(".errors")?.classList.remove("errors");
+      this.root.parentElement.querySelector(".errorlist")?.parentElement.remove();
     }
 
     async check() {
@@ -73,6 +71,7 @@
 
     show(text, problems) {
       if (text !== this.area.value) return;
+      if (problems) this.forgetFormErrors();
       this.mark(text, problems ?? []);
       this.answer.replaceChildren(...(problems ?? []).map((problem) => this.describe(text, problem)));
       if (problems?.length === 0) this.answer.append(element("p", "language-editor-fine", "No problems found."));

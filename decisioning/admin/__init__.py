@@ -1,0 +1,16 @@
+"""The engine's own admin pages: overview, menu, ledger, learned things, keys and accounts."""
+
+from . import access, learned, ledger
+from .menu import icon, navigation, stylesheet
+from .overview import dashboard, environment_label
+
+__all__ = [
+    "access",
+    "dashboard",
+    "environment_label",
+    "icon",
+    "learned",
+    "ledger",
+    "navigation",
+    "stylesheet",
+]

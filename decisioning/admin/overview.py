@@ -1,0 +1,98 @@
+"""The clock and a handful of counts in; the badge beside the menu and the figures of the first page out."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count
+from django.http import HttpRequest
+from django.urls import reverse
+
+from campaigns.models import Message
+from decisioning.config import clock
+from decisioning.engine.resolver import LADDER
+from decisioning.models import Artefact, Decision, Snapshot
+from rules.models import Rule, Segment
+
+DAY = timedelta(days=1)
+LARGEST = 12
+RUNGS = {
+    "full": "customer's facts, rules and a fresh score",
+    "rules+model": "rules and a stored score",
+    "rules+prior": "rules and each content's average",
+    "rules": "rules alone",
+    "default": "the placement's default content",
+}
+
+
+def environment_label(request: HttpRequest) -> list[str]:
+    """The badge beside the menu: where this runs, and the date where the product's clock was set back."""
+    name = str(settings.ENVIRONMENT)
+    set_back = timedelta(seconds=-settings.CLOCK_OFFSET)
+    if set_back >= DAY:
+        today = clock.now()
+        return [f"{name} · it is {today.day} {today:%B %Y} here", "warning"]
+    return [name, "danger" if settings.STRICT else "info"]
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the first page shows; empty parts say what to do first."""
+    now = clock.now()
+    newest = Snapshot.objects.order_by("-number").only("number", "built_at").first()
+    scorer = Artefact.objects.filter(kind=Artefact.Kind.SCORER, active=True).defer("data").first()
+    return context | {
+        "title": "Overview",
+        "product_now": now,
+        "snapshot": newest,
+        "scorer": scorer,
+        "auc": scorer.metrics.get("auc") if scorer else None,
+        "rules_on": Rule.objects.filter(active=True, published__isnull=False).count(),
+        "rungs": _rungs(now),
+        "messages_by_state": _messages(),
+        "segments": _segments(),
+    }
+
+
+def _rungs(now: datetime) -> list[dict[str, Any]]:
+    """Decisions of the last day by rung, best rung first; an empty list when there are none."""
+    recent = Decision.objects.filter(at__gt=now - DAY, at__lte=now).exclude(source=Decision.Source.IMPORT)
+    counts = dict(recent.values_list("rung").annotate(count=Count("id")))
+    total = sum(counts.values())
+    url = reverse("admin:decisioning_decision_changelist")
+    return [
+        {
+            "name": rung,
+            "meaning": RUNGS[rung],
+            "count": counts.get(rung, 0),
+            "share": round(100 * counts.get(rung, 0) / total, 1),
+            "url": f"{url}?rung={rung.replace('+', '%2B')}",
+        }
+        for rung in LADDER
+        if total
+    ]
+
+
+def _messages() -> list[dict[str, Any]]:
+    """Messages by state, in the order a message goes through them."""
+    counts = dict(Message.objects.values_list("state").annotate(count=Count("id")))
+    url = reverse("admin:campaigns_message_changelist")
+    return [
+        {"label": state.label, "count": counts[state.value], "url": f"{url}?state__exact={state.value}"}
+        for state in Message.State
+        if state.value in counts
+    ]
+
+
+def _segments() -> list[dict[str, Any]]:
+    """The largest active segments, with their size against the largest in percent."""
+    rows = list(Segment.objects.filter(active=True).order_by("-size", "key")[:LARGEST])
+    largest = max((row.size for row in rows), default=0)
+    return [
+        {
+            "name": row.name,
+            "size": row.size,
+            "share": round(100 * row.size / largest, 1) if largest else 0,
+            "url": reverse("admin:rules_segment_change", args=[row.pk]),
+        }
+        for row in rows
+    ]

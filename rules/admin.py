@@ -1,0 +1,265 @@
+"""Pages where marketers write segments and rules: checked as typed, saved as drafts, then published."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.views.decorators.http import require_POST
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+
+from decisioning.console.fields import ScheduledForm
+from decisioning.console.pages import Publishing, confirm, enqueue, go_live
+from decisioning.store import catalogue
+
+from . import rulebook
+from .models import Revision, Rule, Segment
+from .rulebook import Kind, State
+
+COLOURS = {State.PUBLISHED: "success", State.CHANGED: "warning", State.DRAFT: "info", State.OFF: "danger"}
+SAMPLE = 8
+
+
+class SegmentForm(ModelForm):
+    """A segment by condition needs its condition."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a segment that nobody could ever enter."""
+        values = super().clean() or {}
+        by_condition = values.get("kind", self.instance.kind) == Segment.Kind.CONDITION
+        if by_condition and "condition" in values and not values["condition"]:
+            self.add_error("condition", "A segment by condition needs one; for example: orders_30d >= 2")
+        return values
+
+
+@admin.register(Segment)
+class SegmentAdmin(Publishing):
+    """Named audiences with their size."""
+
+    form = SegmentForm
+    language = {"condition": Kind.CONDITION}
+    fields = ["name", "key", "kind", "condition", "description", "active", "members"]
+    readonly_fields = ["members"]
+    list_display = ["name", "key", "kind", "size", "refreshed_at", "active"]
+    list_filter = ["kind", "active"]
+    search_fields = ["key", "name", "condition"]
+    ordering = ["-size", "key"]
+    actions = ["refresh_selected"]
+
+    @display(description="Members")
+    def members(self, segment: Segment) -> str:
+        """How many customers are in it now, when that was measured, and a few of them."""
+        if segment.pk is None:
+            return "Counted after the segment is saved."
+        current = segment.memberships.filter(left_at__isnull=True)
+        sample = current.select_related("customer").order_by("customer_id")[:SAMPLE]
+        pages = (
+            (reverse("admin:customers_customer_change", args=[stay.customer_id]), stay.customer.key)
+            for stay in sample
+        )
+        links = format_html_join(", ", '<a class="console-link" href="{}">{}</a>', pages)
+        count = current.count()
+        noun = "customer" if count == 1 else "customers"
+        return format_html("{} {}{}{}", f"{count:,}", noun, ": " if links else "", links)
+
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
+        """Who is in it depends on the condition: find its members anew when that changed."""
+        super().save_related(request, form, formsets, change)
+        if {"kind", "condition", "active"} & set(form.changed_data):
+            enqueue(request, "refresh_segment", form.instance.pk, "find its members")
+
+    @action(description="Find the members of selected segments now", permissions=["change"])
+    def refresh_selected(self, request: HttpRequest, queryset: QuerySet[Segment]) -> None:
+        """Ask the worker for each."""
+        for segment in queryset:
+            enqueue(request, "refresh_segment", segment.pk, f"find the members of {segment}")
+
+
+class RevisionInline(TabularInline):
+    """What was published, newest first; each can be gone back to."""
+
+    model = Revision
+    extra = 0
+    per_page = 10
+    verbose_name_plural = "Published revisions"
+    hide_title = True
+    fields = readonly_fields = ["number", "said", "priority", "where", "published_at", "published_by", "back"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Revisions come from publishing."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A revision never changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A revision never goes."""
+        return False
+
+    @display(description="Text")
+    def said(self, revision: Revision) -> str:
+        """The text as it was published."""
+        return format_html('<pre class="console-code">{}</pre>', revision.text)
+
+    @display(description="Placements")
+    def where(self, revision: Revision) -> str:
+        """The placements it was for."""
+        return ", ".join(revision.placements) or "every placement"
+
+    @display(description="")
+    def back(self, revision: Revision) -> str:
+        """A link to the page that asks before going back."""
+        url = reverse("admin:rules_rule_rollback", args=[revision.rule_id, revision.number])
+        return format_html('<a class="console-link" href="{}">Roll back to this revision</a>', url)
+
+
+def _author(request: HttpRequest) -> User | None:
+    return request.user if isinstance(request.user, User) else None
+
+
+def _to_rule(rule: Rule) -> HttpResponse:
+    return redirect("admin:rules_rule_change", rule.pk)
+
+
+@admin.register(Rule)
+class RuleAdmin(Publishing):
+    """Rules: a draft to edit, the revision that decisions follow, and the way back."""
+
+    form = ScheduledForm
+    language = {"text": Kind.RULE}
+    inlines = [RevisionInline]
+    fields = ["standing", "name", "key", "text", "priority", "placements", "starts_at", "ends_at", "active"]
+    readonly_fields = ["standing"]
+    autocomplete_fields = ["placements"]
+    list_display = ["name", "key", "shown_state", "priority", "where", "revision"]
+    list_filter = ["active", ("published", admin.EmptyFieldListFilter), "placements"]
+    list_select_related = ["published"]
+    search_fields = ["key", "name", "text"]
+    actions = ["publish_selected"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rule]:
+        """With the placements, which the state is read from."""
+        return super().get_queryset(request).prefetch_related("placements")
+
+    def get_custom_urls(self) -> tuple[Any, ...]:
+        """The check while typing, and going back."""
+        return (
+            ("check/", "rules_check", require_POST(self.check_text)),
+            ("<int:pk>/rollback/<int:number>/", "rules_rule_rollback", self.roll_back),
+        )
+
+    @display(description="State", label=COLOURS)
+    def shown_state(self, rule: Rule) -> tuple[str, str]:
+        """The badge of the list."""
+        state = rulebook.state(rule)
+        return state, state.label
+
+    @display(description="Placements")
+    def where(self, rule: Rule) -> str:
+        """The placements it is for."""
+        return ", ".join(placement.key for placement in rule.placements.all()) or "every placement"
+
+    @display(description="Decisions follow")
+    def revision(self, rule: Rule) -> str:
+        """The revision that decisions follow."""
+        return str(rule.published) if rule.published and rule.active else "nothing of it"
+
+    @display(description="Status")
+    def standing(self, rule: Rule) -> str:
+        """One sentence on what decisions follow and how the draft differs."""
+        if rule.pk is None:
+            return "A new rule. Save it as a draft, or save and publish."
+        if rule.published is None:
+            return "Never published: decisions do not know this rule."
+        revision = rule.published
+        who = f" by {revision.published_by}" if revision.published_by else ""
+        published = f"{revision}, published {revision.published_at:%-d %B %Y, %H:%M} UTC{who}"
+        return {
+            State.OFF: f"Off: decisions ignore it. Last: {published}.",
+            State.CHANGED: f"The draft below differs from what decisions follow: {published}.",
+        }.get(rulebook.state(rule), f"Decisions follow this text: {published}.")
+
+    def goes_live(self, request: HttpRequest, form: ModelForm) -> bool:
+        """A draft changes nothing; publishing does, and so do the switch and the name of a published rule."""
+        seen_at_once = {"active", "name"} & set(form.changed_data)
+        return "_publish" in request.POST or bool(seen_at_once and form.instance.published_id)
+
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
+        """Save the draft with its placements, then publish it where that was the button."""
+        super().save_related(request, form, formsets, change)
+        if "_publish" in request.POST:
+            self._publish(request, form.instance)
+        elif rulebook.state(form.instance) in (State.CHANGED, State.DRAFT):
+            messages.info(request, "Saved as a draft; decisions do not follow it until it is published.")
+
+    def response_post_save_add(self, request: HttpRequest, obj: Rule) -> HttpResponse:
+        """After publishing, to the rule, where its new revision is seen."""
+        return _to_rule(obj) if "_publish" in request.POST else super().response_post_save_add(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Rule) -> HttpResponse:
+        """After publishing, to the rule, where its new revision is seen."""
+        return (
+            _to_rule(obj) if "_publish" in request.POST else super().response_post_save_change(request, obj)
+        )
+
+    def _publish(self, request: HttpRequest, rule: Rule) -> bool:
+        """Publish one rule and say what became of it."""
+        before = rule.published_id
+        try:
+            revision = rulebook.publish(rule, _author(request), catalogue.current())
+        except ValidationError as refusal:
+            messages.error(request, f"{rule} was not published. {' '.join(refusal.messages)}")
+            return False
+        if revision.pk == before:
+            messages.info(request, f"{rule}: nothing to publish, {revision} already says this.")
+            return False
+        self.log_change(request, rule, f"Published {revision}.")
+        messages.success(request, f"{rule}: published as {revision}.")
+        return True
+
+    @action(description="Publish the drafts of selected rules", permissions=["change"])
+    def publish_selected(self, request: HttpRequest, queryset: QuerySet[Rule]) -> None:
+        """Publish each; those with an error stay as they are and are named."""
+        published = [self._publish(request, rule) for rule in queryset]
+        if any(published):
+            go_live(request)
+
+    def roll_back(self, request: HttpRequest, model_admin: Any, pk: int, number: int) -> HttpResponse:
+        """Show both texts and ask; then publish the former one as a new revision."""
+        rule = get_object_or_404(Rule, pk=pk)
+        revision = get_object_or_404(rule.revisions, number=number)
+        if not self.has_change_permission(request, rule):
+            raise PermissionDenied
+
+        def do() -> str:
+            current = rulebook.rollback(rule, revision, _author(request))
+            self.log_change(request, rule, f"Rolled back to revision {number}, as {current}.")
+            go_live(request)
+            return f"{rule}: decisions follow {current}, which says what revision {number} said."
+
+        page = {
+            "title": f"Roll back “{rule}” to revision {number}?",
+            "text": "Its text, priority, placements and schedule are published as a new revision. "
+            "The draft becomes the same; what was changed in it and not published is lost.",
+            "button": f"Roll back to revision {number}",
+            "before": rule.text,
+            "after": revision.text,
+        }
+        return confirm(self, request, page, do, reverse("admin:rules_rule_change", args=[pk]))
+
+    def check_text(self, request: HttpRequest, model_admin: Any) -> JsonResponse:
+        """The problems of a posted `text` of a `kind` (rule or condition), for the editor in the page."""
+        kind = request.POST.get("kind", Kind.RULE)
+        text = request.POST.get("text", "").replace("\r\n", "\n")
+        if kind not in Kind.values:
+            return JsonResponse({"detail": f"kind must be one of {', '.join(Kind.values)}."}, status=400)
+        problems = rulebook.find_problems(text, catalogue.current(), kind)
+        return JsonResponse({"problems": [rulebook.as_data(problem, text) for problem in problems]})

@@ -1,0 +1,165 @@
+"""Whatever is down, a decision is answered 200 and says what it lacked."""
+
+import socket
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+import redis
+from django.db import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from decisioning.api import doors
+from decisioning.models import Decision
+from decisioning.store import ledger as ledgers
+from decisioning.store import profiles, snapshot
+from decisioning.store.connection import HOT_TIMEOUT
+
+
+def client(address: tuple[str, int]) -> redis.Redis:
+    """As `hot()`, aimed at another server."""
+    host, port = address
+    limits = {"socket_timeout": HOT_TIMEOUT, "socket_connect_timeout": HOT_TIMEOUT}
+    return redis.Redis(host=host, port=port, retry=Retry(NoBackoff(), 0), **limits)
+
+
+@pytest.fixture
+def refusing() -> tuple[str, int]:
+    """An address where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()
+
+
+@pytest.fixture
+def hanging():
+    """A server that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = []
+        thread = threading.Thread(target=lambda: [held.append(server.accept()) for _ in range(20)], daemon=True)
+        thread.start()
+        yield server.getsockname()
+
+
+@pytest.mark.parametrize("fault", ["refusing", "hanging"])
+def test_redis_away_costs_facts_and_not_the_answer(site, fault, request, monkeypatch):
+    away = profiles.Profiles(client(request.getfixturevalue(fault)))
+    monkeypatch.setattr(profiles, "_shared", [away])
+    answers = [site.decide() for _ in range(50)]
+    assert all(answer["decision"]["placements"][0]["items"] for answer in answers)
+    assert "profiles unreachable" in answers[0]["decision"]["degraded"]
+    assert not away.breaker.closed()
+
+
+def test_an_open_breaker_does_not_ask_a_dead_server_again(site, refusing, monkeypatch):
+    asked = []
+    away = profiles.Profiles(client(refusing))
+    real = away._read
+    monkeypatch.setattr(away, "_read", lambda **words: asked.append(1) or real(**words))
+    monkeypatch.setattr(profiles, "_shared", [away])
+    for _ in range(10):
+        site.decide()
+    assert len(asked) == 1
+    away.breaker._until = time.monotonic()
+    site.decide()
+    assert len(asked) == 2
+
+
+def test_redis_come_back_empty_makes_nobody_unknown(site, clean_redis):
+    clean_redis.flushdb()
+    answer = site.decide(customer_id="c-1")
+    assert "profiles incomplete" in answer["decision"]["degraded"]
+    profiles.publish_all()
+    assert "profiles incomplete" not in site.decide()["decision"]["degraded"]
+
+
+def test_a_process_without_any_snapshot_answers_with_nothing_and_says_so(site, monkeypatch, tmp_path):
+    empty = snapshot.Holder(tmp_path / "none", snapshot.patient())
+    monkeypatch.setattr(empty, "_thread", object())
+    monkeypatch.setattr(doors, "holder", empty)
+    answer = site.decide()
+    assert (answer["decision"]["rung"], answer["decision"]["degraded"]) == ("default", ["no snapshot yet"])
+    assert site.post("/v1/track", {"messageId": "m", "userId": "u", "event": "e"})[0] == 503
+
+
+def test_a_restart_with_everything_down_serves_the_snapshot_on_disk(site, refusing, monkeypatch, tmp_path):
+    number = site.holder.current.number
+    restarted = snapshot.Holder(site.holder.directory, client(refusing))
+    restarted.start()
+    assert (restarted.current.number, restarted.source) == (number, "disk")
+    monkeypatch.setattr(doors, "holder", restarted)
+    monkeypatch.setattr(profiles, "_shared", [profiles.Profiles(client(refusing))])
+    assert site.decide()["decision"]["snapshot"] == number
+
+
+def test_a_cut_snapshot_file_is_passed_over_for_the_one_before(site, refusing):
+    site.rule("one", 'IF age > 1 THEN HIDE "apple"')
+    site.publish()
+    newest, before = sorted(site.holder.directory.glob("*.bin"), reverse=True)[:2]
+    newest.write_bytes(newest.read_bytes()[:-7])
+    restarted = snapshot.Holder(site.holder.directory, client(refusing))
+    restarted.start()
+    assert restarted.current.number == int(before.stem.split("-")[1])
+
+
+def test_a_process_never_goes_back_to_an_older_snapshot(site, clean_redis):
+    site.rule("one", 'IF age > 1 THEN HIDE "apple"')
+    site.publish()
+    number = site.holder.current.number
+    clean_redis.set(snapshot.POINTER, number - 1)
+    site.holder.poll()
+    assert site.holder.current.number == number
+
+
+def test_only_the_last_five_snapshots_stay_on_disk(site):
+    for priority in range(7):
+        site.rule("one", f'IF age > {priority} THEN HIDE "apple"')
+        site.publish()
+    assert len(list(site.holder.directory.glob("*.bin"))) == snapshot.KEPT
+
+
+def test_nothing_changed_builds_nothing(site):
+    assert snapshot.build() is None
+
+
+def test_redis_that_lost_the_snapshot_gets_it_again(site, clean_redis):
+    clean_redis.flushdb()
+    snapshot.keep_announced()
+    assert int(clean_redis.get(snapshot.POINTER)) == site.holder.current.number
+
+
+def test_the_ledger_keeps_what_it_could_not_write_and_writes_it_later(site, monkeypatch):
+    def away(*args, **words):
+        raise OperationalError("away")
+
+    site.decide(request_id="1")
+    with monkeypatch.context() as broken:
+        broken.setattr(ledgers.Decision.objects, "bulk_create", away)
+        # The test's own transaction lives on this connection.
+        broken.setattr(ledgers, "connection", SimpleNamespace(close=lambda: None))
+        broken.setattr(ledgers, "close_old_connections", lambda: None)
+        site.ledger._try()
+    assert (site.ledger.waiting(), Decision.objects.count()) == (1, 0)
+    site.ledger.flush()
+    assert (site.ledger.waiting(), Decision.objects.count()) == (0, 1)
+
+
+def test_a_full_ledger_drops_the_oldest_and_counts_them(site):
+    site.ledger.limit = 3
+    for number in range(5):
+        site.decide(context={"page": {"path": str(number)}})
+    assert (site.ledger.waiting(), site.ledger.dropped) == (3, 2)
+    site.ledger.flush()
+    assert Decision.objects.count() == 3
+
+
+def test_a_batch_written_twice_adds_nothing(site):
+    site.decide()
+    rows = list(site.ledger._rows)
+    site.ledger.flush()
+    for row in rows:
+        site.ledger.append(row)
+    site.ledger.flush()
+    assert Decision.objects.count() == 1

@@ -1,0 +1,51 @@
+"""One customer in Python and all customers in Polars give the same answer, whatever the condition and the values."""
+
+import json
+from typing import Any
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules.language import explain, matches, matching_frame, parse
+from rules.language.frames import matching_frames
+from rules.language.nodes import Condition
+from tests.language.strategies import NOW, conditions_and_frames, everything, facts_for
+
+
+@settings(max_examples=400, deadline=None)
+@given(conditions_and_frames())
+def test_it_answers_a_frame_as_it_answers_each_customer(both: tuple[Condition, pl.DataFrame]) -> None:
+    condition, frame = both
+    alone = [matches(condition, row, NOW) for row in frame.iter_rows(named=True)]
+    together = matching_frame(condition, frame, NOW)
+    assert together.dtype == pl.Boolean
+    assert together.to_list() == alone
+
+
+@settings(max_examples=50, deadline=None)
+@given(conditions_and_frames(), everything)
+def test_it_answers_many_conditions_at_once_as_one_by_one(
+    both: tuple[Condition, pl.DataFrame], other: Condition
+) -> None:
+    condition, frame = both
+    together = matching_frames({"one": condition, "two": other}, frame, NOW)
+    assert together["one"].to_list() == matching_frame(condition, frame, NOW).to_list()
+    assert together["two"].to_list() == matching_frame(other, frame, NOW).to_list()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data(), everything)
+def test_it_never_raises_and_explains_its_answer(data: st.DataObject, condition: Condition) -> None:
+    facts: dict[str, Any] = data.draw(facts_for([condition]))
+    answer = matches(condition, facts, NOW)
+    told = explain(condition, facts, NOW)
+    assert told["result"] is answer
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_it_gives_an_answer_for_every_row_even_without_columns() -> None:
+    frame = pl.DataFrame({"x": [1, 2, 3]})
+    assert matching_frame(parse("y IS MISSING"), frame, NOW).to_list() == [True, True, True]
+    assert matching_frame(parse("y = 1"), frame, NOW).to_list() == [False, False, False]
+    assert matching_frame(parse("x = 1"), frame.clear(), NOW).to_list() == []
