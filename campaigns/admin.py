@@ -89,9 +89,7 @@ class ContentAdmin(Publishing):
         "tags": TagsField,
     }
 
-    def formfield_for_dbfield(
-        self, db_field: Field, request: HttpRequest, **options: Any
-    ) -> FormField | None:
+    def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **options: Any) -> FormField | None:
         """JSON that PostgreSQL can keep, and tags typed with commas."""
         if kind := self.json_fields.get(db_field.name):
             options |= {"form_class": kind, "widget": kind.widget}
@@ -160,9 +158,7 @@ class CampaignAdmin(Publishing):
     def messages_link(self, campaign: Campaign) -> str:
         """To the campaign's messages."""
         url = reverse("admin:campaigns_message_changelist")
-        return format_html(
-            '<a class="console-link" href="{}?campaign__id__exact={}">show</a>', url, campaign.pk
-        )
+        return format_html('<a class="console-link" href="{}?campaign__id__exact={}">show</a>', url, campaign.pk)
 
 
 @admin.register(Message)
@@ -254,9 +250,7 @@ class MessageAdmin(ReadOnly):
         left = queryset.count() - count
         messages.success(request, f"{count} to be sent again.")
         if left:
-            messages.info(
-                request, f"{left} left as they are: only unknown and failed messages can be sent again."
-            )
+            messages.info(request, f"{left} left as they are: only unknown and failed messages can be sent again.")
 
     @action(description="Send again", permissions=["resend"], icon="redo")
     def send_again(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -267,9 +261,7 @@ class MessageAdmin(ReadOnly):
 
         def do() -> str:
             if not owe_again(Message.objects.filter(pk=message.pk)):
-                raise ValidationError(
-                    "Nothing was changed: only unknown and failed messages can be sent again."
-                )
+                raise ValidationError("Nothing was changed: only unknown and failed messages can be sent again.")
             return "The message is to be sent again."
 
         page = {

@@ -113,7 +113,9 @@ class Message(models.Model):
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="messages")
     customer = models.ForeignKey("customers.Customer", on_delete=models.CASCADE, related_name="messages")
-    trigger_key = models.CharField(max_length=200, help_text="The event's message id, or the segment and time of entry.")
+    trigger_key = models.CharField(
+        max_length=200, help_text="The event's message id, or the segment and time of entry."
+    )
     step = models.PositiveSmallIntegerField(default=1)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     reason = models.CharField(max_length=300, blank=True)
@@ -135,9 +137,7 @@ class Message(models.Model):
             # What the outbox may claim now.
             models.Index(fields=["due_at"], name="message_due", condition=Q(state="pending")),
             # Whose holder may have died.
-            models.Index(
-                fields=["lease_until"], name="message_leased", condition=Q(state__in=["claimed", "sending"])
-            ),
+            models.Index(fields=["lease_until"], name="message_leased", condition=Q(state__in=["claimed", "sending"])),
         ]
 
     def __str__(self) -> str:

@@ -61,8 +61,7 @@ class SegmentAdmin(Publishing):
         current = segment.memberships.filter(left_at__isnull=True)
         sample = current.select_related("customer").order_by("customer_id")[:SAMPLE]
         pages = (
-            (reverse("admin:customers_customer_change", args=[stay.customer_id]), stay.customer.key)
-            for stay in sample
+            (reverse("admin:customers_customer_change", args=[stay.customer_id]), stay.customer.key) for stay in sample
         )
         links = format_html_join(", ", '<a class="console-link" href="{}">{}</a>', pages)
         count = current.count()
@@ -206,9 +205,7 @@ class RuleAdmin(Publishing):
 
     def response_post_save_change(self, request: HttpRequest, obj: Rule) -> HttpResponse:
         """After publishing, to the rule, where its new revision is seen."""
-        return (
-            _to_rule(obj) if "_publish" in request.POST else super().response_post_save_change(request, obj)
-        )
+        return _to_rule(obj) if "_publish" in request.POST else super().response_post_save_change(request, obj)
 
     def _publish(self, request: HttpRequest, rule: Rule) -> bool:
         """Publish one rule and say what became of it."""

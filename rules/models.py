@@ -22,7 +22,9 @@ class Segment(models.Model):
     key = models.CharField(max_length=100, unique=True, validators=[key_format])
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.CONDITION)
-    condition = models.TextField(blank=True, help_text='For example: orders_30d >= 2 AND NOT favourite_department = "FUEL"')
+    condition = models.TextField(
+        blank=True, help_text='For example: orders_30d >= 2 AND NOT favourite_department = "FUEL"'
+    )
     description = models.TextField(blank=True)
     active = models.BooleanField(default=True)
     size = models.PositiveIntegerField(default=0, editable=False)
@@ -89,9 +91,7 @@ class Revision(models.Model):
     starts_at = models.DateTimeField(null=True)
     ends_at = models.DateTimeField(null=True)
     published_at = models.DateTimeField(db_default=Now())
-    published_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
-    )
+    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         ordering = ["-number"]

@@ -41,9 +41,7 @@ def find_problems(text: str, catalogue: Catalogue, kind: str = Kind.RULE) -> lis
         place = (error.line, error.column, error.hint, error.end_column)
         return [Problem("error", error.message + expected, *place)]
     if isinstance(node, RuleNode) and kind == Kind.CONDITION:
-        return [
-            Problem("error", "Only a condition belongs here.", hint="Leave out IF, THEN and what follows.")
-        ]
+        return [Problem("error", "Only a condition belongs here.", hint="Leave out IF, THEN and what follows.")]
     if not isinstance(node, RuleNode) and kind == Kind.RULE:
         return [Problem("error", "This is only a condition.", hint="Say what to do: IF … THEN …")]
     return check(node, catalogue)

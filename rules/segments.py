@@ -44,7 +44,7 @@ def conditions() -> list[tuple[Segment, Any]]:
 
 
 def move(wanted: Mapping[int, Collection[int]], customers: Sequence[int], now: datetime) -> Moves:
-    """Make these customers' current memberships equal `wanted` (customer ids by segment id), for those segments only."""
+    """Make these customers' current memberships equal `wanted` (customer ids by segment id), in those segments."""
     considered = set(customers)
     stays = Membership.objects.filter(segment_id__in=wanted.keys(), left_at__isnull=True)
     if len(considered) < 5000:

@@ -67,9 +67,7 @@ class ApiKeyAdmin(Publishing):
         obj.pk, obj.prefix, obj.digest, obj.created_at = row.pk, row.prefix, row.digest, row.created_at
         obj._state.adding = False
 
-    def response_add(
-        self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
-    ) -> HttpResponse:
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         """Show the secret in the answer itself, so that no cookie and no session ever holds it."""
         context = {
             **self.admin_site.each_context(request),

@@ -62,9 +62,7 @@ class ArtefactAdmin(ReadOnly):
         """With the metrics as a table."""
         artefact = self.get_object(request, object_id)
         metrics = rows_of(artefact.metrics) if artefact else []
-        return super().change_view(
-            request, object_id, form_url, {**(extra_context or {}), "metrics": metrics}
-        )
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "metrics": metrics})
 
     @action(description="Activate", permissions=["activate"], icon="check_circle")
     def activate(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -86,9 +84,7 @@ class ArtefactAdmin(ReadOnly):
             "text": f"It replaces the active {artefact.get_kind_display()} in every decision.",
             "button": "Activate",
         }
-        return confirm(
-            self, request, page, do, reverse("admin:decisioning_artefact_change", args=[object_id])
-        )
+        return confirm(self, request, page, do, reverse("admin:decisioning_artefact_change", args=[object_id]))
 
 
 @admin.register(Snapshot)
@@ -120,8 +116,7 @@ class SnapshotAdmin(ReadOnly):
     def rules(self, row: Snapshot) -> str:
         """The rules with their revision and text."""
         texts = [
-            f"{rule.key} (revision {rule.revision}, priority {rule.priority})\n{rule.text}"
-            for rule in _read(row).rules
+            f"{rule.key} (revision {rule.revision}, priority {rule.priority})\n{rule.text}" for rule in _read(row).rules
         ]
         return format_html('<pre class="console-code">{}</pre>', "\n\n".join(texts) or "none")
 

@@ -102,31 +102,16 @@ def _about(term: str) -> Q:
 
 def _story(decision: Decision) -> dict[str, Any]:
     """What the page shows of one decision; its JSON is read leniently: old rows stay readable."""
-    rules = decision.explanation.get("rules", [])
-    contents = _links(
-        Content, {item.get("key") for item in decision.items} | set(decision.explanation.get("dropped", {}))
-    )
-    known = _links(Rule, {rule.get("key") for rule in rules})
+    told = decision.explanation
+    rules, dropped = told.get("rules", []), told.get("dropped", {})
+    contents = _known(Content, {item.get("key") for item in decision.items} | set(dropped))
+    known = _known(Rule, {rule.get("key") for rule in rules})
     return {
-        "chosen": [
-            {
-                **item,
-                "url": contents.get(item.get("key")),
-                "score": shown(item.get("score")),
-                "propensity": shown(item.get("propensity")),
-                "attributes": rows_of(item.get("attributes") or {}),
-            }
-            for item in decision.items
-        ],
-        "rules": [
-            {**rule, "url": known.get(rule.get("key")), "tests": _tests(rule.get("tests"))} for rule in rules
-        ],
-        "dropped": [
-            {"key": key, "why": why, "url": contents.get(key)}
-            for key, why in sorted(decision.explanation.get("dropped", {}).items())
-        ],
-        "started": decision.explanation.get("campaigns", []),
-        "in_segments": decision.explanation.get("segments", []),
+        "chosen": [_chosen(item, contents) for item in decision.items],
+        "rules": [{**rule, **known.get(rule.get("key"), {}), "tests": _tests(rule.get("tests"))} for rule in rules],
+        "dropped": _by_reason(dropped, contents),
+        "started": told.get("campaigns", []),
+        "in_segments": told.get("segments", []),
         "facts": rows_of(decision.facts),
         "moment": rows_of(decision.context),
         "outcomes": Outcome.objects.filter(decision_id=decision.pk).order_by("at"),
@@ -135,13 +120,24 @@ def _story(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _links(model: Any, keys: set[Any]) -> dict[str, str]:
-    """The admin page of each row that still exists, by key."""
-    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
-    return {
-        key: reverse(name, args=[pk])
-        for key, pk in model.objects.filter(key__in=keys).values_list("key", "pk")
-    }
+def _chosen(item: dict[str, Any], contents: dict[Any, dict[str, str]]) -> dict[str, Any]:
+    numbers = {name: shown(item.get(name)) for name in ("score", "propensity")}
+    return {**item, **numbers, **contents.get(item.get("key"), {})}
+
+
+def _by_reason(dropped: dict[str, str], contents: dict[Any, dict[str, str]]) -> list[dict[str, Any]]:
+    """The contents not chosen under the reason they share; the rarest reason first, as it says most."""
+    groups: dict[str, list[dict[str, str]]] = {}
+    for key, why in sorted(dropped.items()):
+        groups.setdefault(why, []).append({"key": key, **contents.get(key, {})})
+    return [{"why": why, "contents": group} for why, group in sorted(groups.items(), key=lambda pair: len(pair[1]))]
+
+
+def _known(model: type[Content] | type[Rule], keys: set[Any]) -> dict[Any, dict[str, str]]:
+    """Name and admin page of each row that still exists, by key."""
+    page = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+    rows = model.objects.filter(key__in=keys).values_list("key", "name", "pk")  # type: ignore[union-attr]
+    return {key: {"name": name, "url": reverse(page, args=[pk])} for key, name, pk in rows}
 
 
 def _customer_url(customer_id: int | None) -> str | None:

@@ -63,7 +63,7 @@ def _rungs(now: datetime) -> list[dict[str, Any]]:
         {
             "name": rung,
             "meaning": RUNGS[rung],
-            "count": counts.get(rung, 0),
+            "count": f"{counts.get(rung, 0):,}",
             "share": round(100 * counts.get(rung, 0) / total, 1),
             "url": f"{url}?rung={rung.replace('+', '%2B')}",
         }
@@ -77,7 +77,11 @@ def _messages() -> list[dict[str, Any]]:
     counts = dict(Message.objects.values_list("state").annotate(count=Count("id")))
     url = reverse("admin:campaigns_message_changelist")
     return [
-        {"label": state.label, "count": counts[state.value], "url": f"{url}?state__exact={state.value}"}
+        {
+            "label": state.label,
+            "count": f"{counts[state.value]:,}",
+            "url": f"{url}?state__exact={state.value}",
+        }
         for state in Message.State
         if state.value in counts
     ]
@@ -90,7 +94,7 @@ def _segments() -> list[dict[str, Any]]:
     return [
         {
             "name": row.name,
-            "size": row.size,
+            "size": f"{row.size:,}",
             "share": round(100 * row.size / largest, 1) if largest else 0,
             "url": reverse("admin:rules_segment_change", args=[row.pk]),
         }

@@ -36,7 +36,7 @@ class Reply(NamedTuple):
 
 def is_hot(path: str) -> bool:
     """Whether this path is answered before Django's request stack."""
-    return path == DECIDE or path == OUTCOMES or path in TRACKING
+    return path in (DECIDE, OUTCOMES) or path in TRACKING
 
 
 def answer(path: str, headers: Mapping[str, str], body: bytes) -> Reply:

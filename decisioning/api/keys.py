@@ -10,6 +10,7 @@ from ..engine.prepare import Prepared
 from ..flows.contract import Refused
 from ..store.keys import PREFIX_LENGTH, digest_of
 
+
 def presented(headers: Mapping[str, str]) -> str:
     """The key a client sent: `Authorization: Bearer …`, `X-API-Key: …`, or the user name of Basic authorization."""
     scheme, _, value = headers.get("authorization", "").partition(" ")

@@ -20,21 +20,25 @@ from .doors import answer
 from .keys import allow
 from .schema import ANSWER, ERROR, RECEIPT, TRACKING_BODY, described
 
-KEY = [{"bearer": []}]
-ERRORS = {code: OpenApiResponse(ERROR, description) for code, description in {
-    400: "The body cannot be read or is not valid; the message names the field.",
-    401: "The API key is missing, unknown or expired.",
-    403: "The API key may not do this.",
-    404: "The customer or placement is unknown.",
-    413: "The body is too large.",
-}.items()}
+# What OpenAPI calls a security requirement; the types of drf-spectacular know only names.
+KEY: Any = [{"bearer": []}]
+ERRORS = {
+    code: OpenApiResponse(ERROR, description)
+    for code, description in {
+        400: "The body cannot be read or is not valid; the message names the field.",
+        401: "The API key is missing, unknown or expired.",
+        403: "The API key may not do this.",
+        404: "The customer or placement is unknown.",
+        413: "The body is too large.",
+    }.items()
+}
 AWAY = {503: OpenApiResponse(ERROR, "Nothing was stored; send the same body again after Retry-After.")}
 
 
 class Door(APIView):
     """A POST that hands its raw body to the function behind it; DRF never parses it."""
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.method != "POST":
             return JsonResponse(
                 {"error": {"code": "method_not_allowed", "message": "Use POST."}}, status=405, headers={"Allow": "POST"}

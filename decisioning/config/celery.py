@@ -11,7 +11,7 @@ from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "decisioning.config.settings")
 
-from django.conf import settings  # noqa: E402  (the variable above must be set first)
+from django.conf import settings
 
 NOW, LATER = "now", "later"
 

@@ -76,7 +76,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = BASE_DIR / "staticfiles" if STRICT else None
 STATICFILES_DIRS = [BASE_DIR / "decisioning" / "static"]
 # The manifest is made when the image is built; demo and tests serve straight from the apps.
 WHITENOISE_USE_FINDERS = not STRICT
@@ -119,6 +119,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Decisioning engine",
     "DESCRIPTION": "Send events, ask for decisions, report outcomes.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "APPEND_COMPONENTS": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
 }

@@ -57,9 +57,7 @@ class Publishing(ModelAdmin):
     fixed: Sequence[str] = ("key",)
     formfield_overrides = {models.TextField: {"widget": UnfoldAdminExpandableTextareaWidget}}
 
-    def formfield_for_dbfield(
-        self, db_field: models.Field, request: HttpRequest, **options: Any
-    ) -> Field | None:
+    def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **options: Any) -> Field | None:
         """Fields in the rule language are checked, as typed and as saved."""
         if kind := self.language.get(db_field.name):
             options |= {"form_class": partial(LanguageField, kind=kind), "widget": LanguageWidget(kind)}
@@ -135,9 +133,7 @@ def _send(request: HttpRequest, task: str, row_id: int, what: str) -> None:
             app.send_task(f"decisioning.tasks.{task}", [row_id], connection=connection)
     except (OperationalError, redis.RedisError, OSError):
         log.warning("%s of %s was not queued", task, row_id, exc_info=True)
-        messages.warning(
-            request, f"The worker could not be asked to {what}: Redis cannot be reached. Ask again later."
-        )
+        messages.warning(request, f"The worker could not be asked to {what}: Redis cannot be reached. Ask again later.")
     else:
         messages.info(request, f"The worker was asked to {what}; reload the page in a few seconds.")
 

@@ -37,9 +37,7 @@ class CustomerAdmin(ReadOnly):
     @display(description="Segments")
     def in_segments(self, customer: Customer) -> str:
         """The segments the customer is in now."""
-        return ", ".join(
-            sorted(str(stay.segment) for stay in customer.memberships.all() if stay.left_at is None)
-        )
+        return ", ".join(sorted(str(stay.segment) for stay in customer.memberships.all() if stay.left_at is None))
 
     def change_view(
         self,

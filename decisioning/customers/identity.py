@@ -43,10 +43,7 @@ def resolve(events: Sequence[Checked]) -> dict[Pair, int]:
         _attach(_create(strangers))
         known |= _look_up(strangers)
     beside = {
-        pair: known[identifiers(event)[0]]
-        for event in events
-        for pair in identifiers(event)[1:]
-        if pair not in known
+        pair: known[identifiers(event)[0]] for event in events for pair in identifiers(event)[1:] if pair not in known
     }
     if beside:
         _attach(beside)

@@ -14,12 +14,13 @@ from .models import Customer, FactVocabulary
 from .vocabulary import Vocabulary
 
 EVENTS = "SELECT customer_id, message_id, name, timestamp, properties::text FROM customers_event"
+STORED = "SELECT id, facts::text FROM customers_customer WHERE facts_at IS NOT NULL"
 CUSTOMERS = "SELECT id, traits::text FROM customers_customer"
 STORE = """
 UPDATE customers_customer c SET facts = v.facts, facts_at = %s, facts_version = c.facts_version + 1
 FROM unnest(%s::bigint[], %s::jsonb[]) AS v(id, facts) WHERE c.id = v.id
 """
-EVENT_SCHEMA = {
+EVENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "customer_id": pl.Int64,
     "message_id": pl.String,
     "name": pl.String,
@@ -52,7 +53,7 @@ def vocabulary() -> Vocabulary:
 
 
 def hold_everybody() -> None:
-    """Lock every customer for the rest of the transaction, so that no event is handled on facts about to be replaced."""
+    """Lock every customer until the transaction ends, so that no event is handled on facts about to be replaced."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM (SELECT id FROM customers_customer ORDER BY id FOR UPDATE) AS held")
 
@@ -93,9 +94,7 @@ def stored_frame(ids: Sequence[int] | None = None) -> pl.DataFrame:
     """Facts as stored, one row a customer: customer_id and a column for each fact anybody has."""
     where, values = ("", []) if ids is None else (" AND id = ANY(%s)", [list(ids)])
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, facts::text FROM customers_customer WHERE facts_at IS NOT NULL" + where + " ORDER BY id", values
-        )
+        cursor.execute(STORED + where + " ORDER BY id", values)
         rows = cursor.fetchall()
     dicts = [{"customer_id": pk, **msgspec.json.decode(text)} for pk, text in rows]
     return pl.DataFrame(dicts, infer_schema_length=None) if dicts else pl.DataFrame(schema={"customer_id": pl.Int64})

@@ -1,14 +1,15 @@
 """A body in the Segment Spec's shape in; checked events, and a reason for each one refused, out. Pure.
 
-Source: https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/ (limits: 32 KB an event, 500 KB a
-batch). Refused here is what PostgreSQL or a later reader could not keep: NUL, lone surrogates, no customer, no name.
+Source: https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/ (limits: 32 KB an event,
+500 KB a batch). Refused here is what PostgreSQL or a later reader could not keep: NUL, lone surrogates, no customer,
+no name.
 """
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 MAX_EVENT = 32 * 1024
 MAX_BATCH = 500 * 1024

@@ -21,7 +21,7 @@ PATHS: dict[str, tuple[str, ...]] = {
 
 
 def context_facts(context: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Facts named in `PATHS` where the context has text for them, plus `hour` (0-23) and `weekday` (1 = Monday), UTC."""
+    """Facts named in `PATHS` where the context has text for them, plus `hour` (0-23) and `weekday` (1 is Monday)."""
     facts: dict[str, Any] = {"hour": now.hour, "weekday": now.isoweekday()}
     for name, path in PATHS.items():
         value = _at(context, path)

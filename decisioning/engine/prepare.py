@@ -117,9 +117,7 @@ def _slot(
     )
 
 
-def _rule(
-    item: RuleItem, contents: Iterable[ContentItem], now: datetime, problems: list[str]
-) -> PreparedRule | None:
+def _rule(item: RuleItem, contents: Iterable[ContentItem], now: datetime, problems: list[str]) -> PreparedRule | None:
     try:
         node = parse(item.text)
     except RuleError as error:

@@ -39,7 +39,7 @@ def resolve(prepared: Prepared, ask: Ask, now: datetime) -> Resolution:
 
 
 def all_facts(prepared: Prepared, ask: Ask, now: datetime) -> dict[str, Any]:
-    """The facts rules see: the customer's, their segments (by key; by key and name as `customer_segment`), the moment's."""
+    """What rules see: the customer's facts, segments (keys; keys and names as `customer_segment`), the moment's."""
     customer = ask.customer
     facts: dict[str, Any] = dict(customer.facts) if customer else {}
     keys = list(customer.segments) if customer else []

@@ -38,7 +38,12 @@ class Targeting:
 
 
 def target(
-    slot: Slot, kept: dict[str, ContentItem], dropped: dict[str, str], facts: Mapping[str, Any], now: datetime, full: bool
+    slot: Slot,
+    kept: dict[str, ContentItem],
+    dropped: dict[str, str],
+    facts: Mapping[str, Any],
+    now: datetime,
+    full: bool,
 ) -> Targeting:
     """Run the slot's rules over the eligible contents. `full` adds each test's value to the trace."""
     state = Targeting(kept, dropped)
@@ -64,9 +69,7 @@ def _run(rule: PreparedRule, hit: bool, state: Targeting, tests: dict[str, Any] 
         if lost:
             overruled.append(lost)
     if steps or hit or tests:
-        state.traces.append(
-            RuleTrace(rule.item.key, rule.item.revision, hit, tuple(effects), tuple(overruled), tests)
-        )
+        state.traces.append(RuleTrace(rule.item.key, rule.item.revision, hit, tuple(effects), tuple(overruled), tests))
     return any(step.verb == "STOP" for step in steps)
 
 

@@ -92,9 +92,7 @@ def _find(profiles: Profiles, request: DecideRequest, snapshot: int) -> Found:
     return found
 
 
-def _core(
-    prepared: Prepared, request: DecideRequest, found: Found, now: datetime
-) -> tuple[Core, list[Decision]]:
+def _core(prepared: Prepared, request: DecideRequest, found: Found, now: datetime) -> tuple[Core, list[Decision]]:
     """Resolve every placement; one that fails is named in `errors` and spoils no other."""
     answers: list[PlacementAnswer] = []
     rows: list[Decision] = []

@@ -107,10 +107,9 @@ def deliver(
                 break
             counts["claimed"] += len(waiting)
             _work_off(waiting, work, counts, stop_at)
-    delivered = Delivered(recovered, **counts)
-    if delivered.claimed or any(recovered):
-        log.info("delivered: %s", delivered)
-    return delivered
+    if counts["claimed"] or any(recovered):
+        log.info("delivered: %s, recovered: %s", dict(+counts), recovered._asdict())
+    return Delivered(recovered, **counts)
 
 
 def _work_off(

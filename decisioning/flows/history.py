@@ -19,7 +19,7 @@ CHUNK = 1000
 
 
 def import_impressions(frame: pl.DataFrame, placement: str, progress: Callable[[int], None]) -> int:
-    """Write impressions (customer_key, content_key, shown_at, closes_at, converted_at) to the ledger; how many were read.
+    """Write impressions (customer_key, content_key, shown_at, closes_at, converted_at) to the ledger; how many.
 
     Ids are derived from customer, content and moment, so that a repeated import adds nothing. Facts are those known
     strictly before `shown_at`. Propensities are unknown and left empty.
@@ -83,9 +83,7 @@ def _decision(
 def _outcomes(row: dict[str, Any], decision: Decision) -> list[Outcome]:
     def outcome(kind: str, at: datetime) -> Outcome:
         message_id = f"import-{kind}-{decision.pk}"
-        return Outcome(
-            decision_id=decision.pk, content=row["content_key"], kind=kind, at=at, message_id=message_id
-        )
+        return Outcome(decision_id=decision.pk, content=row["content_key"], kind=kind, at=at, message_id=message_id)
 
     found = [outcome("impression", row["shown_at"])]
     if row["converted_at"] is not None:

@@ -15,8 +15,10 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from campaigns.models import Content
+
 from ..customers import profile
 from ..customers.catalogue import learnt_crosses, learnt_facts
+from ..learning import dataset
 from ..learning.scorer import Scorer
 from ..learning.training import Backtest, Ingredients, backtest, train
 from ..models import Artefact
@@ -35,7 +37,7 @@ LEFT JOIN campaigns_placement p ON p.key = d.placement
 WHERE d.customer_id IS NOT NULL AND d.at <= %s
 GROUP BY d.id, item, p.window_hours
 """
-SHOWING_SCHEMA = {
+SHOWING_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "customer_id": pl.Int64,
     "content_key": pl.String,
     "placement": pl.String,
@@ -107,7 +109,7 @@ def train_scorer(now: datetime, terms: Terms) -> Artefact:
     report = backtest(judged, parts, split, baseline=terms.baseline, now=now, since=terms.since)
     scorer = train(known, parts, now, since=terms.since)
     artefact = artefacts.keep(
-        Artefact.Kind.SCORER, scorer.to_artefact(), scorer.schema.hash, _metrics(report, known, now), now
+        Artefact.Kind.SCORER, scorer.to_artefact(), scorer.schema.hash, _metrics(report, known, terms, now), now
     )
     _promote(artefact, report)
     return artefact
@@ -116,11 +118,12 @@ def train_scorer(now: datetime, terms: Terms) -> Artefact:
 def _moment(frame: pl.DataFrame) -> datetime:
     """The moment before which four fifths of the showings lie."""
     moment = frame["shown_at"].sort()[int(SPLIT_AT * (frame.height - 1))]
-    return moment  # type: ignore[no-any-return]
+    assert isinstance(moment, datetime)
+    return moment
 
 
-def _metrics(report: Backtest, known: pl.DataFrame, now: datetime) -> dict[str, Any]:
-    closed = known.filter(pl.col("closes_at") <= now)
+def _metrics(report: Backtest, known: pl.DataFrame, terms: Terms, now: datetime) -> dict[str, Any]:
+    closed = dataset.closed(known, now, terms.since)
     return {
         "auc": report.auc.value,
         "auc_low": report.auc.low,
@@ -138,7 +141,9 @@ def _promote(artefact: Artefact, report: Backtest) -> None:
     if report.auc.low > 0.5:
         artefacts.activate(artefact)
         return
-    artefact.metrics["refused"] = f"AUC {report.auc.value:.3f} may be no better than chance (from {report.auc.low:.3f})."
+    artefact.metrics["refused"] = (
+        f"AUC {report.auc.value:.3f} may be no better than chance (from {report.auc.low:.3f})."
+    )
     artefact.save(update_fields=["metrics"])
     log.warning("scorer %s is not used: %s", artefact.pk, artefact.metrics["refused"])
 

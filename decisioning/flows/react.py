@@ -74,7 +74,9 @@ def _one_by_one(ids: Sequence[int], now: datetime) -> Reacted:
             raise
         except Exception:
             log.exception("events of customer %s cannot be handled", pk)
-    return Reacted(*(sum(values) for values in zip(*(astuple(one) for one in done), strict=True))) if done else Reacted()
+    return (
+        Reacted(*(sum(values) for values in zip(*(astuple(one) for one in done), strict=True))) if done else Reacted()
+    )
 
 
 def _hold(limit: int) -> list[int]:
@@ -123,7 +125,9 @@ def with_segments(facts: pl.DataFrame, ids: Sequence[int]) -> pl.DataFrame:
         stays = stays.filter(customer_id__in=ids)
     keys: dict[int, list[str]] = {}
     names: dict[int, list[str]] = {}
-    for customer, key, name in stays.values_list("customer_id", "segment__key", "segment__name").order_by("segment__key"):
+    for customer, key, name in stays.values_list("customer_id", "segment__key", "segment__name").order_by(
+        "segment__key"
+    ):
         keys.setdefault(customer, []).append(key)
         names.setdefault(customer, []).append(name)
     order = facts["customer_id"].to_list()
@@ -149,9 +153,7 @@ def _triggered_by_events(events: Sequence[Event], facts: pl.DataFrame, now: date
 
 def triggered_by_entries(moves: Moves, facts: pl.DataFrame, now: datetime) -> list[outbox.Owed]:
     """Messages owed because customers entered a segment."""
-    campaigns = list(
-        Campaign.objects.filter(active=True, trigger=Campaign.Trigger.SEGMENT).select_related("segment")
-    )
+    campaigns = list(Campaign.objects.filter(active=True, trigger=Campaign.Trigger.SEGMENT).select_related("segment"))
     people = _people(facts, {customer for _, customer in moves.entered})
     return [
         outbox.Owed(campaign.pk, customer, f"{campaign.segment.key}@{now:%Y-%m-%dT%H:%M:%S.%fZ}")

@@ -11,6 +11,7 @@ import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import redis
@@ -117,10 +118,10 @@ class Holder:
             pointer = self.client.get(POINTER)
             if pointer is None or (self.current is not None and int(pointer) <= self.current.number):
                 return
-            blob = self.client.get(BLOB.format(int(pointer)))
+            blob = cast(bytes | None, self.client.get(BLOB.format(int(pointer))))
             if blob is not None:
-                self._take(bytes(blob), "redis")
-                self._save_disk(bytes(blob))
+                self._take(blob, "redis")
+                self._save_disk(blob)
         except redis.RedisError:
             log.debug("snapshot poll: Redis is away")
         except (OSError, ValueError, msgspec.MsgspecError) as error:

@@ -132,9 +132,7 @@ def by_row(columns: Sequence[Column | None], answer: Callable[[list[Any]], bool 
     sources = [() if column is None else column.sources for column in columns]
 
     def row_answer(row: dict[str, Any]) -> bool | None:
-        found = [
-            iter([from_frame(row[f"{i}.{j}"]) for j, _ in enumerate(own)]) for i, own in enumerate(sources)
-        ]
+        found = [[from_frame(row[f"{i}.{j}"]) for j, _ in enumerate(own)] for i, own in enumerate(sources)]
         values = [next((value for value in each if value is not None), None) for each in found]
         return None if None in values else answer(values)
 

@@ -136,7 +136,8 @@ def _merged(answers: list[tuple[View, pl.Expr | None]]) -> pl.Expr | None:
     lists = [answer for view, answer in answers if view.kind == "list" and answer is not None]
     others = [answer for view, answer in answers if view.kind != "list" and answer is not None]
     if lists:
-        others.append(pl.any_horizontal(lists) if len(lists) > 1 else lists[0])
+        known = pl.any_horizontal(answer.is_not_null() for answer in lists)
+        others.append(pl.when(known).then(pl.any_horizontal(answer.fill_null(False) for answer in lists)))
     if not others:
         return None
     return others[0] if len(others) == 1 else pl.coalesce(others)

@@ -37,7 +37,10 @@ class Regions:
 
 
 def regions(asked: Iterable[tuple[int, Question]], everybody: int) -> Regions:
-    """The table for `(bit, question)`; a bit that asks several wants all of them answered its way."""
+    """The table for `(bit, question)`; a bit that asks several wants all of them answered its way.
+
+    A bit that is not in `everybody` is content with no number.
+    """
     asked = list(asked)
     finite = {number for _, question in asked for number in question.numbers}
     points: list[Number] = [*map(_comparable, sorted(finite - {float("inf")})), float("inf")]
@@ -92,7 +95,7 @@ def _swept(wanted: dict[int, Ranges], last: int, everybody: int) -> list[int]:
     changes = [0] * (last + 2)
     asking = 0
     for bit, ranges in wanted.items():
-        flag = 1 << bit
+        flag = everybody & 1 << bit
         asking |= flag
         for low, high in ranges:
             changes[low] ^= flag

@@ -24,16 +24,10 @@ def open_shop() -> dict[str, Any]:
     # Tests that commit empty every table afterwards, this row of the first migration too.
     Change.objects.get_or_create(defaults={"number": 0, "built": -1})
     home = Placement.objects.create(key="home", name="Home page")
-    eco = Content.objects.create(
-        key="eco-banner", name="Eco <b>banner</b>", tags=["eco"], attributes={"margin": 0.4}
-    )
+    eco = Content.objects.create(key="eco-banner", name="Eco <b>banner</b>", tags=["eco"], attributes={"margin": 0.4})
     fuel = Content.objects.create(key="fuel-coupon", name="Fuel coupon")
-    segment = Segment.objects.create(
-        key="kiosk-users", name="Kiosk users", condition='device = "kiosk"', size=1
-    )
-    customer = Customer.objects.create(
-        key="hh-1", traits={"age": "35-44"}, facts={"orders_30d": 3}, facts_at=NOW
-    )
+    segment = Segment.objects.create(key="kiosk-users", name="Kiosk users", condition='device = "kiosk"', size=1)
+    customer = Customer.objects.create(key="hh-1", traits={"age": "35-44"}, facts={"orders_30d": 3}, facts_at=NOW)
     Identity.objects.create(customer=customer, kind="email", value="hh-1@example.com")
     Consent.objects.create(customer=customer, channel="email", granted=True, at=NOW, source="test")
     Membership.objects.create(segment=segment, customer=customer, entered_at=NOW)

@@ -92,10 +92,7 @@ def test_an_untouched_form_changes_nothing(browser: Client, shop: dict[str, Any]
 
 def test_a_placements_audience_is_checked(browser: Client, shop: dict[str, Any]) -> None:
     page = f"/admin/campaigns/placement/{shop['campaigns_placement'].pk}/change/"
-    assert (
-        "Line 1, column 1"
-        in errors_of(browser, page, PLACEMENT | {"audience": 'divice = "web"'})["audience"][0]
-    )
+    assert "Line 1, column 1" in errors_of(browser, page, PLACEMENT | {"audience": 'divice = "web"'})["audience"][0]
     assert "count" in errors_of(browser, page, PLACEMENT | {"count": "0"})
     assert browser.post(page, PLACEMENT | {"audience": 'device = "web"'}).status_code == 302
     assert Placement.objects.get(key="home").audience == 'device = "web"'

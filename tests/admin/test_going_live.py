@@ -66,10 +66,7 @@ def test_the_worker_is_asked_to_find_the_members_of_a_changed_segment(
     form = {"name": segment.name, "kind": "condition", "condition": segment.condition, "active": "on"}
     address = f"/admin/rules/segment/{segment.pk}/change/"
     assert "was asked" not in browser.post(address, form, follow=True).content.decode()
-    assert (
-        "was asked"
-        in browser.post(address, form | {"condition": 'device = "web"'}, follow=True).content.decode()
-    )
+    assert "was asked" in browser.post(address, form | {"condition": 'device = "web"'}, follow=True).content.decode()
     (message,) = broker.lrange("later", 0, -1)
     assert json.loads(message)["headers"]["task"] == "decisioning.tasks.refresh_segment"
     assert json.loads(message)["headers"]["argsrepr"] == f"[{segment.pk}]"

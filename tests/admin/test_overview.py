@@ -37,9 +37,7 @@ def test_an_empty_overview_says_what_to_do_first(browser: Client) -> None:
         assert advice in page
 
 
-def test_the_overview_counts_decisions_of_the_products_last_day(
-    browser: Client, shop: dict[str, Any]
-) -> None:
+def test_the_overview_counts_decisions_of_the_products_last_day(browser: Client, shop: dict[str, Any]) -> None:
     Decision.objects.all().delete()
     now, customer = clock.now(), shop["customers_customer"]
     moments = [("full", 1), ("full", 5), ("default", 23), ("full", 25)]
@@ -47,27 +45,23 @@ def test_the_overview_counts_decisions_of_the_products_last_day(
         at = now - timedelta(hours=hours)
         Decision.objects.create(**a_decision(customer, id=UUID(int=100 + number), at=at, rung=rung))
     rungs = {rung["name"]: (rung["count"], rung["share"]) for rung in browser.get("/admin/").context["rungs"]}
-    assert rungs["full"] == (2, 66.7)
-    assert rungs["default"] == (1, 33.3)
-    assert rungs["rules"] == (0, 0)
+    assert rungs["full"] == ("2", 66.7)
+    assert rungs["default"] == ("1", 33.3)
+    assert rungs["rules"] == ("0", 0)
 
 
 def test_the_overview_shows_messages_segments_and_the_scorer(browser: Client, shop: dict[str, Any]) -> None:
     artefacts.activate(shop["decisioning_artefact"])
     answer = browser.get("/admin/")
     assert [(state["label"], state["count"]) for state in answer.context["messages_by_state"]] == [
-        ("may have been sent", 1)
+        ("may have been sent", "1")
     ]
-    assert [(segment["name"], segment["share"]) for segment in answer.context["segments"]] == [
-        ("Kiosk users", 100)
-    ]
+    assert [(segment["name"], segment["share"]) for segment in answer.context["segments"]] == [("Kiosk users", 100)]
     assert "AUC 0.812" in answer.content.decode()
 
 
 def test_a_decision_is_told_with_its_reasons(browser: Client, shop: dict[str, Any]) -> None:
-    page = browser.get(
-        f"/admin/decisioning/decision/{shop['decisioning_decision'].pk}/change/"
-    ).content.decode()
+    page = browser.get(f"/admin/decisioning/decision/{shop['decisioning_decision'].pk}/change/").content.decode()
     for word in (
         "shown by rule eco",
         "0.3125",
@@ -97,9 +91,7 @@ def test_a_decision_with_hardly_anything_known_is_still_told(
 
 
 @pytest.mark.parametrize("term", ["hh-1", "eco", "eco-banner", str(UUID(int=7))])
-def test_decisions_are_found_by_customer_rule_content_and_id(
-    browser: Client, shop: dict[str, Any], term: str
-) -> None:
+def test_decisions_are_found_by_customer_rule_content_and_id(browser: Client, shop: dict[str, Any], term: str) -> None:
     other = {"customer_id": None, "customer_key": "hh-2", "items": [], "explanation": {}}
     Decision.objects.create(**a_decision(shop["customers_customer"], id=UUID(int=9)) | other)
     found = browser.get("/admin/decisioning/decision/", {"q": term}).context["cl"].result_list
@@ -112,9 +104,7 @@ def test_decisions_are_filtered_by_rung(browser: Client, shop: dict[str, Any]) -
         assert found == count
 
 
-def test_activating_an_artefact_asks_first_and_replaces_the_other(
-    browser: Client, shop: dict[str, Any]
-) -> None:
+def test_activating_an_artefact_asks_first_and_replaces_the_other(browser: Client, shop: dict[str, Any]) -> None:
     old, new = shop["decisioning_artefact"], artefacts.keep("scorer", a_scorer(), "0" * 64, {}, NOW)
     artefacts.activate(old)
     page = f"/admin/decisioning/artefact/{new.pk}/activate/"

@@ -106,9 +106,7 @@ def test_a_customer_page_tells_their_story(browser: Client, shop: dict[str, Any]
         assert word in page
 
 
-def test_a_customer_is_found_by_any_identity_but_not_by_half_of_one(
-    browser: Client, shop: dict[str, Any]
-) -> None:
+def test_a_customer_is_found_by_any_identity_but_not_by_half_of_one(browser: Client, shop: dict[str, Any]) -> None:
     found = browser.get(f"{url('customers_customer')}?q=hh-1@example.com").context["cl"].result_count
     half = browser.get(f"{url('customers_customer')}?q=example.com").context["cl"].result_count
     assert (found, half) == (1, 0)

@@ -77,9 +77,7 @@ def test_a_draft_is_saved_without_touching_decisions(
 ) -> None:
     rule = shop["rules_rule"]
     with committing() as callbacks:
-        page = browser.post(
-            page_of(rule), form_of(rule, text=CHANGE, _save="1"), follow=True
-        ).content.decode()
+        page = browser.post(page_of(rule), form_of(rule, text=CHANGE, _save="1"), follow=True).content.decode()
     assert "Saved as a draft" in page
     assert "draft differs" in page
     assert callbacks == []
@@ -100,9 +98,7 @@ def test_publishing_makes_a_revision_and_a_snapshot_and_says_so(
     assert frozen_texts() == [CHANGE]
 
 
-def test_a_new_rule_can_be_published_at_once(
-    browser: Client, shop: dict[str, Any], committing: Committing
-) -> None:
+def test_a_new_rule_can_be_published_at_once(browser: Client, shop: dict[str, Any], committing: Committing) -> None:
     with committing():
         browser.post(f"{LIST}add/", form_of(_publish="1"))
     assert Rule.objects.get(key="new-rule").published.number == 1
@@ -127,9 +123,7 @@ def test_switching_a_published_rule_off_is_live_at_once(
     assert frozen_texts() == []
 
 
-def test_deleting_a_rule_is_live_at_once(
-    browser: Client, shop: dict[str, Any], committing: Committing
-) -> None:
+def test_deleting_a_rule_is_live_at_once(browser: Client, shop: dict[str, Any], committing: Committing) -> None:
     with committing():
         browser.post(f"{LIST}{shop['rules_rule'].pk}/delete/", {"post": "yes"})
     assert (Rule.objects.count(), frozen_texts()) == (0, [])

@@ -1,11 +1,9 @@
 """A mail server, a campaign, customers who may be written to, and processes to kill."""
 
-import os
-import subprocess
-import sys
+import multiprocessing
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from multiprocessing.context import ForkServerProcess as Sender
 from typing import Any
 
 import pytest
@@ -16,9 +14,11 @@ from campaigns import outbox
 from campaigns.models import Campaign, Message
 from decisioning.customers.models import Consent, Customer, Identity
 
+from .deliverer import Job, work
 from .sink import Sink
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+forkserver = multiprocessing.get_context("forkserver")
+forkserver.set_forkserver_preload([work.__module__])
 BODY = '<p>Hello {{ customer.name | default: "friend" }}</p><a href="{{ unsubscribe_url }}">Unsubscribe</a>'
 
 
@@ -82,30 +82,19 @@ def states() -> dict[str, str]:
 
 
 @pytest.fixture
-def deliverer(sink: Sink) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(sink: Sink, settings: Any) -> Iterator[Callable[..., Sender]]:
     """Starts delivering processes on the test's database and mail server; ends those that are left."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[Sender] = []
+    names = ("EMAIL_HOST", "EMAIL_PORT", "EMAIL_TIMEOUT", "DEFAULT_FROM_EMAIL")
+    same = {name: getattr(settings, name) for name in names}
 
-    def start(*options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.campaigns.deliverer", *options]
-        environment = {**os.environ, **_addresses(sink)}
-        child = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True)
-        started.append(child)
-        return child
+    def start_one(**options: Any) -> Sender:
+        job = Job(connection.settings_dict["NAME"], same, **options)
+        started.append(forkserver.Process(target=work, args=(job,), daemon=True))
+        started[-1].start()
+        return started[-1]
 
-    yield start
-    for child in started:
-        child.kill()
-        child.wait(10)
-
-
-def _addresses(sink: Sink) -> dict[str, str]:
-    database = connection.settings_dict
-    parts = {"dbname": database["NAME"], "user": database["USER"], "host": database["HOST"]}
-    parts |= {"port": database["PORT"], "password": database["PASSWORD"]}
-    return {
-        "DATABASE_URL": " ".join(f"{name}='{value}'" for name, value in parts.items() if value),
-        "DJANGO_SETTINGS_MODULE": "decisioning.config.settings",
-        "EMAIL_HOST": "127.0.0.1",
-        "EMAIL_PORT": str(sink.port),
-    }
+    yield start_one
+    for sender in started:
+        sender.kill()
+        sender.join(10)

@@ -70,6 +70,8 @@ def test_a_claimer_passes_by_what_another_holds() -> None:
 
 def claim_and_hang_up() -> list[str]:
     try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
         return [message.customer.key for message in claim(10)]
     finally:
         connection.close()

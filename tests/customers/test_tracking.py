@@ -53,7 +53,7 @@ def test_a_body_that_cannot_be_read_is_refused_as_a_whole(body):
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", '"\\ud800"', "[" * 5000 + "]" * 5000])
 def test_values_that_json_or_the_database_cannot_hold_are_refused(value):
-    body = '{"messageId": "m", "userId": "u", "event": "e", "properties": {"x": %s}}' % value
+    body = '{"messageId": "m", "userId": "u", "event": "e", "properties": {"x": ' + value + "}}"
     good, bad = check_body(body.encode(), "track", NOW)
     assert not good and len(bad) == 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,23 +13,14 @@ from pytest_django.live_server_helper import LiveServer
 
 from tests.admin.shop import open_shop
 
+from .flags import CHROMIUM, FLAGS
+
 try:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 except ImportError:
     # `make test` runs without Playwright and leaves these tests out; `make e2e` installs it.
     collect_ignore_glob = ["test_*.py"]
 
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-# Root has no sandbox to give away; the rest keeps Chromium from calling home.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 LOCAL_SCHEMES = {"data", "blob", "about"}
 
 

@@ -14,9 +14,7 @@ WRONG = 'IF divice = "kiosk" THEN HIDE "fuel-coupon"'
 RIGHT = 'IF device = "kiosk" THEN HIDE "fuel-coupon"'
 
 
-def test_a_marketer_is_shown_the_wrong_character_mends_it_and_publishes(
-    inside: Page, shop: dict[str, Any]
-) -> None:
+def test_a_marketer_is_shown_the_wrong_character_mends_it_and_publishes(inside: Page, shop: dict[str, Any]) -> None:
     inside.locator("#nav-sidebar-apps").get_by_role("link", name="Rules").click()
     inside.get_by_role("link", name="Eco first").click()
     text = inside.get_by_label("Text")
@@ -69,13 +67,9 @@ def test_a_marketer_rolls_back(inside: Page, shop: dict[str, Any]) -> None:
     expect(inside.get_by_text("decisions follow revision 3")).to_be_visible()
 
 
-def test_every_page_opens_without_a_script_error_or_a_request_elsewhere(
-    inside: Page, shop: dict[str, Any]
-) -> None:
+def test_every_page_opens_without_a_script_error_or_a_request_elsewhere(inside: Page, shop: dict[str, Any]) -> None:
     inside.goto("/admin/")
-    menu = inside.locator("#nav-sidebar-apps a").evaluate_all(
-        "links => links.map(link => link.getAttribute('href'))"
-    )
+    menu = inside.locator("#nav-sidebar-apps a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     assert len(menu) == 14
     rows = [f"/admin/{name.replace('_', '/', 1)}/{row.pk}/change/" for name, row in shop.items()]
     forms = [f"/admin/{name}/add/" for name in ("rules/rule", "rules/segment", "campaigns/content")]

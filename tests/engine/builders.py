@@ -10,7 +10,9 @@ NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
 
 
 def content(key: str, tags: tuple[str, ...] = (), **more: Any) -> ContentItem:
-    return ContentItem(key, key.title(), {"title": key}, more.pop("attributes", {}), tags, more.pop("value", 1.0), **more)
+    return ContentItem(
+        key, key.title(), {"title": key}, more.pop("attributes", {}), tags, more.pop("value", 1.0), **more
+    )
 
 
 def placement(**more: Any) -> PlacementItem:

@@ -82,7 +82,7 @@ def test_a_pin_holds_its_position_and_a_second_one_loses():
 
 def test_stop_ends_the_reading_and_else_runs_when_the_condition_is_false():
     first = rule("first", 'IF vip = TRUE THEN SHOW "apple" ELSE HIDE "cherry", STOP', 9)
-    second = rule("second", "IF vip IS MISSING THEN HIDE \"banana\"", 1)
+    second = rule("second", 'IF vip IS MISSING THEN HIDE "banana"', 1)
     found = resolve(prepared(first, second), ask(customer()), NOW)
     assert keys(found) == ["banana", "avocado"]
     assert [trace.key for trace in found.rules] == ["first"]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from campaigns.models import Content, Placement
+from decisioning.api import doors
 from decisioning.customers.models import Customer
 from decisioning.models import ApiKey, Decision, Outcome
 from decisioning.store import keys, profiles
@@ -15,7 +16,7 @@ def items(answer) -> list[str]:
 
 
 def test_an_answer_names_rule_scorer_snapshot_rung_and_propensity(site):
-    site.rule("first", "IF age > 18 THEN SHOW \"banana\"")
+    site.rule("first", 'IF age > 18 THEN SHOW "banana"')
     site.publish()
     answer = site.decide(request_id="r-1")
     decision, placement = answer["decision"], answer["decision"]["placements"][0]
@@ -44,7 +45,9 @@ def test_a_cache_hit_is_the_same_decision_and_no_second_row(site):
     assert (row.customer_key, row.placement, row.facts) == ("c-1", "hero", {"age": 30})
 
 
-@pytest.mark.parametrize("change", [{"context": {"device": {"type": "kiosk"}}}, {"explain": True}, {"exclude": ["apple"]}])
+@pytest.mark.parametrize(
+    "change", [{"context": {"device": {"type": "kiosk"}}}, {"explain": True}, {"exclude": ["apple"]}]
+)
 def test_another_question_is_another_entry(site, change):
     site.decide()
     assert site.decide(**change)["cache"] == "miss"
@@ -150,7 +153,10 @@ def test_an_outcome_by_token_counts_once(site):
     assert Outcome.objects.get().content == "apple"
 
 
-@pytest.mark.parametrize("spoil", [lambda t: t[:-2], lambda t: t[:9] + ("B" if t[9] == "A" else "A") + t[10:], lambda t: "", lambda t: "é" + t])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda t: t[:-2], lambda t: t[:9] + ("B" if t[9] == "A" else "A") + t[10:], lambda t: "", lambda t: "é" + t],
+)
 def test_a_token_that_was_touched_is_refused(site, spoil):
     token = site.decide()["decision"]["placements"][0]["items"][0]["token"]
     status, answer = site.post("/v1/outcomes", {"token": spoil(token), "type": "click", "message_id": "o-1"})
@@ -166,8 +172,6 @@ def test_events_are_committed_when_the_answer_is_200_and_listed_when_not(site):
 
 
 def test_the_answer_is_json_that_no_proxy_may_keep(site):
-    from decisioning.api import doors
-
     body = json.dumps({"customer_id": "c-1", "placements": ["hero"]}).encode()
     reply = doors.answer("/v1/decide", {"x-api-key": site.key}, body)
     assert ("Cache-Control", "private, no-store") in reply.headers

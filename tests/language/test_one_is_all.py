@@ -1,4 +1,4 @@
-"""One customer in Python and all customers in Polars give the same answer, whatever the condition and the values."""
+"""One customer in Python and all customers in Polars: the same answer, whatever the condition."""
 
 import json
 from typing import Any
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rules.language import explain, matches, matching_frame, parse
 from rules.language.frames import matching_frames
 from rules.language.nodes import Condition
-from tests.language.strategies import NOW, conditions_and_frames, everything, facts_for
+from tests.language.people import conditions_and_frames, facts_for
+from tests.language.strategies import NOW, everything
 
 
 @settings(max_examples=400, deadline=None)

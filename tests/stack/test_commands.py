@@ -157,7 +157,7 @@ def test_workers_serve_exactly_the_queues_that_the_app_declares() -> None:
     assert served == {queue.name for queue in app.conf.task_queues}
 
 
-ANY_PORTS = {"DECISIONING_MAIL_DIR": "m", "EMAIL_PORT": "1"}
+ANY_PORTS = {"DECISIONING_MAIL_DIR": "m", "EMAIL_PORT": "1", "LOG_LEVEL": "INFO"}
 
 
 def test_a_failing_check_is_shown_with_its_output(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.urls import resolve
@@ -38,11 +39,16 @@ def compose(*words: str, variables: dict[str, str]) -> subprocess.CompletedProce
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def services() -> dict[str, dict[str, object]]:
+def compose_services() -> dict[str, dict[str, Any]]:
+    """Every service as Docker Compose understands it, by name."""
     done = compose("--format", "json", variables=REQUIRED)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["services"]
+    return dict(json.loads(done.stdout)["services"])
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    return compose_services()
 
 
 def test_the_compose_file_is_valid() -> None:
@@ -57,7 +63,7 @@ def test_a_missing_secret_stops_it_and_is_named(name: str) -> None:
     assert f"required variable {name} is missing" in done.stderr
 
 
-def test_no_service_runs_as_root(services: dict[str, dict[str, object]]) -> None:
+def test_no_service_runs_as_root(services: dict[str, dict[str, Any]]) -> None:
     assert {name: service.get("user") for name, service in services.items() if name not in OURS} == {
         "postgres": "postgres",
         "redis": "redis",
@@ -66,14 +72,14 @@ def test_no_service_runs_as_root(services: dict[str, dict[str, object]]) -> None
     assert re.findall(r"^USER (\S+)", dockerfile, re.MULTILINE) == ["10001:10001"]
 
 
-def test_every_command_of_ours_exists(services: dict[str, dict[str, object]]) -> None:
+def test_every_command_of_ours_exists(services: dict[str, dict[str, Any]]) -> None:
     for name in OURS:
         words = services[name]["command"]
         assert isinstance(words, list)
         assert words[0] == "python" or program(words[0])
 
 
-def test_every_service_but_the_one_shot_has_a_health_check(services: dict[str, dict[str, object]]) -> None:
+def test_every_service_but_the_one_shot_has_a_health_check(services: dict[str, dict[str, Any]]) -> None:
     without = {name for name, service in services.items() if "test" not in service.get("healthcheck", {})}
     assert without == {"migrate"}
 
@@ -86,7 +92,7 @@ def test_health_checks_ask_for_addresses_that_exist() -> None:
     assert resolve("/readyz")
 
 
-def test_it_sets_only_variables_that_the_product_reads(services: dict[str, dict[str, object]]) -> None:
+def test_it_sets_only_variables_that_the_product_reads(services: dict[str, dict[str, Any]]) -> None:
     sources = REPOSITORY.joinpath("decisioning", "config").glob("*.py")
     read = {name for path in sources for name in re.findall(r'"([A-Z][A-Z_]+)"', path.read_text())}
     for name in OURS:
@@ -95,7 +101,18 @@ def test_it_sets_only_variables_that_the_product_reads(services: dict[str, dict[
         assert set(variables) <= read, name
 
 
-def test_services_wait_for_the_migrations(services: dict[str, dict[str, object]]) -> None:
+def test_every_variable_that_the_settings_read_is_documented() -> None:
+    settings = REPOSITORY.joinpath("decisioning", "config", "settings.py").read_text()
+    read = set(re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', settings))
+    page = REPOSITORY.joinpath("docs", "stack.md").read_text()
+    told = {
+        name for row in re.findall(r"^\| (`[A-Z].*?) \|", page, re.MULTILINE) for name in row.split("`")[1::2]
+    }
+    assert read <= told
+    assert told - read <= {"CELERY_BROKER_URL"}
+
+
+def test_services_wait_for_the_migrations(services: dict[str, dict[str, Any]]) -> None:
     for name in set(OURS) - {"migrate"}:
         waits = services[name]["depends_on"]
         assert isinstance(waits, dict)

@@ -1,4 +1,4 @@
-"""The data package and the showcase in; a filled product out. Every step may be repeated: it only adds what is missing."""
+"""The data package and the showcase in; a filled product out. Every step may be repeated: it adds what is missing."""
 
 import json
 from datetime import datetime
@@ -50,7 +50,9 @@ def _customers(journey: Journey) -> None:
 def _contents(frame: pl.DataFrame) -> None:
     for row in showcase.PLACEMENTS:
         Placement.objects.update_or_create(key=row["key"], defaults=row)
-    default, _ = Content.objects.update_or_create(key=showcase.DEFAULT_CONTENT["key"], defaults=showcase.DEFAULT_CONTENT)
+    default, _ = Content.objects.update_or_create(
+        key=showcase.DEFAULT_CONTENT["key"], defaults=showcase.DEFAULT_CONTENT
+    )
     default.default_for.set(Placement.objects.all())
     for row in frame.to_dicts():
         Content.objects.update_or_create(key=row["key"], defaults=_content(row))
@@ -80,7 +82,9 @@ def learn(now: datetime) -> None:
     _segments()
     if not _active(Artefact.Kind.SCORER):
         train_scorer.delay(**showcase.TRAINING)
-        wait("scorer (worker)", 1, lambda: _active(Artefact.Kind.SCORER), lambda: train_scorer.delay(**showcase.TRAINING))
+        wait(
+            "scorer (worker)", 1, lambda: _active(Artefact.Kind.SCORER), lambda: train_scorer.delay(**showcase.TRAINING)
+        )
     if _scored() < people:
         keep_scores.delay()
         wait("scores (worker)", people, _scored, keep_scores.delay)

@@ -30,7 +30,7 @@ def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda more: progress.advance(task, more)
 
 
-def wait(label: str, total: int, done: Callable[[], int], again: Callable[[], None], limit: float = 300) -> None:
+def wait(label: str, total: int, done: Callable[[], int], again: Callable[[], object], limit: float = 300) -> None:
     """Watch background work until `done()` reaches `total`; ask `again` every 30 s in case its task was lost."""
     started = asked = time.monotonic()
     seen = 0

@@ -66,8 +66,7 @@ RULES: Final[list[dict[str, Any]]] = [
         "key": "win-back",
         "name": "Win back lapsing shoppers with the broadest coupons",
         "priority": 100,
-        "text": 'IF IN SEGMENT "lapsing" AND NOT IN SEGMENT "coupon-lovers"\n'
-        'THEN BOOST WHERE campaign_type = "A" BY 2',
+        "text": 'IF IN SEGMENT "lapsing" AND NOT IN SEGMENT "coupon-lovers"\nTHEN BOOST WHERE campaign_type = "A" BY 2',
         "placements": ["home-hero", "coupon-mail"],
     },
     {

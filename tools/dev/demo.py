@@ -80,9 +80,9 @@ def workers(variables: dict[str, str]) -> list[Command]:
     sink = ["--port", variables["EMAIL_PORT"], "--folder", variables["DECISIONING_MAIL_DIR"]]
     return [
         Command("mail", [PYTHON, "-m", "tools.demo.smtp_sink", *sink]),
-        worker("worker", "now", 2),
+        worker("worker", "now", 2, variables["LOG_LEVEL"]),
         # Training takes seconds: on a worker of its own it keeps no message waiting.
-        worker("learner", "later", 1),
+        worker("learner", "later", 1, variables["LOG_LEVEL"]),
     ]
 
 
@@ -96,9 +96,9 @@ def doors(variables: dict[str, str]) -> list[Command]:
     ]
 
 
-def worker(name: str, queue: str, count: int) -> Command:
+def worker(name: str, queue: str, count: int, level: str) -> Command:
     """A Celery worker with forked processes for one queue; a warm stop may take its seconds."""
-    options = [f"--queues={queue}", f"--concurrency={count}", f"--hostname={name}@%h", "--loglevel=info"]
+    options = [f"--queues={queue}", f"--concurrency={count}", f"--hostname={name}@%h", f"--loglevel={level}"]
     return Command(name, [*CELERY, "worker", *options, "--without-gossip", "--without-mingle"], patience=8.0)
 
 

@@ -1,4 +1,4 @@
-"""`manage.py load_demo`: real data in, a product to look at out. Needs a running worker; repeating it is quick and safe."""
+"""`manage.py load_demo`: real data in, a product to look at out. Needs a running worker; may be repeated."""
 
 import json
 import secrets
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         return ApiKey.objects.filter(name="demo").exists()
 
     def _access(self) -> None:
-        """An admin login and an API key; their secrets are kept in the demo's own folder, readable by its owner only."""
+        """An admin login and an API key; their secrets are kept in the demo's folder, for its owner's eyes only."""
         path = settings.STATE_DIR / ACCESS
         path.parent.mkdir(parents=True, exist_ok=True)
         if self._finished() and path.exists():

@@ -1,0 +1,33 @@
+"""Loaded before Django's settings are: each xdist worker gets a Redis database and a state folder of its own."""
+
+import os
+import tempfile
+
+import pytest
+
+FIRST_DATABASE = 2
+
+
+def worker_number() -> int:
+    """0, 1, …: which of the parallel workers this is."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+def with_database(url: str, number: int) -> str:
+    """The same Redis, another of its databases; for `unix://` and `redis://` addresses."""
+    plain = url.partition("?")[0]
+    if plain.startswith("unix://"):
+        return f"{plain}?db={number}"
+    scheme, _, rest = plain.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}/{number}"
+
+
+if "DATABASE_URL" not in os.environ or "REDIS_URL" not in os.environ:
+    pytest.exit("Tests need PostgreSQL and Redis; run `make test`, which starts both.", returncode=4)
+os.environ["REDIS_URL"] = with_database(os.environ["REDIS_URL"], FIRST_DATABASE + worker_number())
+os.environ["DECISIONING_STATE_DIR"] = tempfile.mkdtemp(prefix="decisioning-test-")
+os.environ.setdefault("DECISIONING_ENV", "test")
+os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0123456789" * 5)
+# What a demo or a developer's shell may have set must not reach the tests.
+for name in ("DECISIONING_CLOCK_OFFSET", "FACTS_TIME_ZONE", "REPLY_CACHE_SECONDS", "PUBLIC_URL"):
+    os.environ.pop(name, None)

@@ -1,0 +1,140 @@
+"""What follows an event: facts, segments, campaigns and profiles, once, whatever happens in between."""
+
+import pytest
+import redis
+
+from campaigns.models import Campaign, Message
+from decisioning.customers.ingest import store
+from decisioning.customers.models import Customer, Event
+from decisioning.flows import react as reacting
+from decisioning.flows.react import react, refresh_all, refresh_segments
+from decisioning.store import profiles
+from rules.models import Membership, Segment
+
+from ..customers.test_ingest import checked
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
+ORDER = '{"total": 30.0, "products": [{"department": "Produce", "price": 30.0, "quantity": 1}]}'
+
+
+def order(message_id: str, now, user: str = "u", **more):
+    return checked(message_id, now, user, name="Order Completed", properties=ORDER, **more)
+
+
+@pytest.fixture
+def buyers(now) -> Segment:
+    """Everybody with an order; computed once, so that later arrivals enter it."""
+    segment = Segment.objects.create(key="buyers", name="Buyers", condition="orders_30d >= 1", refreshed_at=now)
+    Campaign.objects.create(key="hello", name="Hello", trigger="segment", segment=segment, subject="s", body="b")
+    Campaign.objects.create(
+        key="thanks", name="Thanks", trigger="event", event_name="Order Completed", subject="s", body="b"
+    )
+    return segment
+
+
+def test_an_order_updates_facts_segments_campaigns_and_the_published_profile(now, buyers):
+    store([order("m-1", now)], now)
+    done = react(now)
+    assert (done.customers, done.events, done.entered, done.messages) == (1, 1, 1, 2)
+    customer = Customer.objects.get()
+    assert (customer.facts["orders_30d"], customer.facts["spend_30d"]) == (1, 30.0)
+    profile = profiles.Profiles(profiles.patient()).find("customer_id", "u", "x").profile
+    assert (profile.segments, profile.facts["orders_30d"], profile.version) == (("buyers",), 1, 1)
+    assert set(Message.objects.values_list("campaign__key", flat=True)) == {"hello", "thanks"}
+
+
+def test_handled_events_are_not_handled_again(now, buyers):
+    store([order("m-1", now)], now)
+    react(now)
+    assert react(now) == reacting.Reacted()
+    assert Message.objects.count() == 2
+
+
+def test_a_kill_before_the_commit_repeats_the_batch_without_a_second_message(now, buyers, monkeypatch):
+    store([order("m-1", now)], now)
+
+    def killed(ids):
+        raise redis.ConnectionError("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(profiles, "publish", killed)
+        with pytest.raises(redis.ConnectionError):
+            react(now)
+    assert not Message.objects.exists()
+    assert Event.objects.filter(handled_at__isnull=True).count() == 1
+    react(now)
+    assert Message.objects.count() == 2
+
+
+def test_a_customer_who_cannot_be_handled_holds_up_nobody(now, buyers, monkeypatch):
+    store([order("m-1", now, "poison"), order("m-2", now, "fine")], now)
+    poison = Customer.objects.get(key="poison").pk
+    real = reacting.profile.recompute
+
+    def recompute(ids, moment):
+        if poison in ids:
+            raise ValueError("poison")
+        return real(ids, moment)
+
+    monkeypatch.setattr(reacting.profile, "recompute", recompute)
+    assert react(now).customers == 1
+    assert Event.objects.get(handled_at__isnull=True).customer_id == poison
+
+
+def test_historical_events_trigger_nothing(now, buyers):
+    store([order("m-1", now, context='{"historical": true}')], now)
+    react(now)
+    assert list(Message.objects.values_list("campaign__key", flat=True)) == ["hello"]
+
+
+def test_an_audience_keeps_others_out(now, buyers):
+    Campaign.objects.filter(key="thanks").update(audience="orders_30d >= 2")
+    store([order("m-1", now)], now)
+    react(now)
+    store([order("m-2", now)], now)
+    react(now)
+    assert list(Message.objects.filter(campaign__key="thanks").values_list("trigger_key", flat=True)) == ["m-2"]
+
+
+def test_leaving_and_entering_again_are_two_stays(now, buyers):
+    store([order("m-1", now)], now)
+    react(now)
+    Segment.objects.update(condition="orders_30d >= 2")
+    store([checked("m-2", now)], now)
+    assert react(now).left == 1
+    store([order("m-3", now)], now)
+    assert react(now).entered == 1
+    stays = Membership.objects.order_by("entered_at")
+    assert [stay.left_at is None for stay in stays] == [False, True]
+
+
+def test_who_is_in_a_segment_when_it_is_first_computed_did_not_enter_it(now):
+    store([order("m-1", now)], now)
+    react(now)
+    segment = Segment.objects.create(key="new", name="New", condition="orders_30d >= 1")
+    Campaign.objects.create(key="hello", name="Hello", trigger="segment", segment=segment, subject="s", body="b")
+    assert refresh_segments([segment.pk], now).entered == ()
+    segment.refresh_from_db()
+    assert (segment.size, segment.refreshed_at, Message.objects.count()) == (1, now, 0)
+
+
+def test_refreshing_everybody_gives_what_single_events_gave(now, buyers):
+    store([order("m-1", now, "a"), order("m-2", now, "b"), checked("m-3", now, "c")], now)
+    react(now)
+    refresh_all(now)  # learns the vocabulary, which adds facts by department
+    before = dict(Customer.objects.values_list("key", "facts"))
+    Event.objects.update(handled_at=None)
+    react(now)
+    assert dict(Customer.objects.values_list("key", "facts")) == before
+    assert before["a"]["share_produce"] == 1.0
+
+
+def test_segments_may_name_clusters_and_segments_computed_before(now, buyers):
+    store([order("m-1", now)], now)
+    react(now)
+    nested = Segment.objects.create(
+        key="nested", name="Nested", condition='IN SEGMENT "buyers" AND customer_segment = "Buyers"'
+    )
+    refresh_segments([nested.pk], now)
+    nested.refresh_from_db()
+    assert nested.size == 1
