@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from unfold.decorators import action, display
 
 from decisioning.console.pages import ReadOnly, confirm, go_live
-from decisioning.console.tables import rows_of, shown
+from decisioning.console.tables import Row, rows_of, shown
 from decisioning.engine.types import SnapshotData
 from decisioning.models import Artefact, Snapshot
 from decisioning.store import artefacts
@@ -59,10 +59,10 @@ class ArtefactAdmin(ReadOnly):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """With the metrics as a table."""
+        """With the metrics as tables."""
         artefact = self.get_object(request, object_id)
-        metrics = rows_of(artefact.metrics) if artefact else []
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "metrics": metrics})
+        tables = _tables(artefact.metrics) if artefact else []
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "tables": tables})
 
     @action(description="Activate", permissions=["activate"], icon="check_circle")
     def activate(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -85,6 +85,14 @@ class ArtefactAdmin(ReadOnly):
             "button": "Activate",
         }
         return confirm(self, request, page, do, reverse("admin:decisioning_artefact_change", args=[object_id]))
+
+
+def _tables(metrics: dict[str, Any]) -> list[tuple[str, list[Row]]]:
+    """The metrics as tables: plain ones first, then one for each group."""
+    groups = {name: value for name, value in metrics.items() if isinstance(value, dict)}
+    plain = {name: value for name, value in metrics.items() if name not in groups}
+    named = [(name.capitalize(), rows_of(group)) for name, group in groups.items()]
+    return [table for table in [("Metrics", rows_of(plain)), *named] if table[1]]
 
 
 @admin.register(Snapshot)

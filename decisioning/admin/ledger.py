@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.text import Truncator
 from unfold.decorators import display
 
 from campaigns.models import Content
@@ -46,8 +47,8 @@ class DecisionAdmin(ReadOnly):
 
     change_form_template = "admin/decisioning/decision.html"
     fieldsets: Any = [(None, {"fields": []})]
-    list_display = ["at", "customer_key", "placement", "chosen", "shown_rung", "reason", "source"]
-    list_display_links = ["at", "chosen"]
+    list_display = ["when", "customer_key", "placement", "chosen", "shown_rung", "reason", "source"]
+    list_display_links = ["when", "chosen"]
     list_filter = [RungFilter, "source", "reason"]
     search_fields = ["id"]
     search_help_text = "A customer, rule or content by its whole key, or a decision's id"
@@ -59,6 +60,11 @@ class DecisionAdmin(ReadOnly):
     ) -> tuple[QuerySet[Decision], bool]:
         """Whole keys only: the ledger is too long to be searched for parts of words."""
         return (queryset.filter(_about(search_term.strip())) if search_term.strip() else queryset), False
+
+    @display(description="When (UTC)", ordering="at")
+    def when(self, decision: Decision) -> str:
+        """To the second: a page asks for several placements at once."""
+        return f"{decision.at:%-d %b %Y, %H:%M:%S}"
 
     @display(description="Contents")
     def chosen(self, decision: Decision) -> str:
@@ -146,6 +152,7 @@ def _customer_url(customer_id: int | None) -> str | None:
     return reverse("admin:customers_customer_change", args=[customer_id])
 
 
+LONGEST_VALUE = 60
 GROUPS = {"AND": "all of", "OR": "any of", "NOT": "not"}
 
 
@@ -154,7 +161,7 @@ def _tests(tree: Any, depth: int = 0) -> list[dict[str, Any]]:
     if not isinstance(tree, dict):
         return []
     group = GROUPS.get(tree.get("group", ""))
-    seen = "" if group else tree.get("why") or shown(tree.get("value"))
+    seen = "" if group else tree.get("why") or Truncator(shown(tree.get("value"))).chars(LONGEST_VALUE)
     line = {
         "text": group or tree.get("text", ""),
         "seen": seen,

@@ -1,8 +1,13 @@
 """Django's settings, read from the environment; docs/stack.md has the table of variables."""
 
+import os
 from pathlib import Path
 
 from . import environment as env
+
+# Read by LightGBM and scikit-learn when they are first imported, which is after this: a forked child hangs in them when
+# its parent had used more than one OpenMP thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 

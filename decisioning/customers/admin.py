@@ -1,10 +1,12 @@
 """One customer's rows in; a page to read, with traits, facts, segments, events and decisions, out."""
 
+import json
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.text import Truncator
 from unfold.decorators import display
 
 from decisioning.config import clock
@@ -15,7 +17,7 @@ from decisioning.store import catalogue
 
 from .models import Customer
 
-LATEST = 20
+LATEST, LONGEST_TEXT = 20, 160
 
 
 @admin.register(Customer)
@@ -62,7 +64,10 @@ def _story(customer: Customer) -> dict[str, Any]:
         "identities": customer.identities.order_by("kind", "value"),
         "consents": customer.consents.order_by("channel"),
         "stays": customer.memberships.select_related("segment").order_by("left_at", "-entered_at")[:LATEST],
-        "events": customer.events.order_by("-timestamp")[:LATEST],
+        "events": [
+            {"row": event, "told": Truncator(json.dumps(event.properties, ensure_ascii=False)).chars(LONGEST_TEXT)}
+            for event in customer.events.order_by("-timestamp")[:LATEST]
+        ],
         "decisions": Decision.objects.filter(customer_id=customer.pk).order_by("-at")[:LATEST],
         "messages_owed": customer.messages.select_related("campaign").order_by("-id")[:LATEST],
         "latest": LATEST,

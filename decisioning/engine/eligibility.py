@@ -1,6 +1,7 @@
 """A placement's contents and the moment in; those that may be shown now, and why the others may not, out."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from .types import ContentItem, RuleItem
@@ -27,7 +28,12 @@ def eligible(
     return kept, dropped
 
 
-def next_change(items: Iterable[ContentItem | RuleItem], now: datetime) -> datetime | None:
-    """The first moment after `now` at which a date begins or ends, so that a cached reply never outlives it."""
-    moments = [m for item in items for m in (item.starts_at, item.ends_at) if m is not None and m > now]
-    return min(moments, default=None)
+def turning_points(items: Iterable[ContentItem | RuleItem]) -> tuple[datetime, ...]:
+    """Every moment at which a date begins or ends, in order."""
+    return tuple(sorted({m for item in items for m in (item.starts_at, item.ends_at) if m is not None}))
+
+
+def next_change(moments: Sequence[datetime], now: datetime) -> datetime | None:
+    """The first turning point after `now`, so that a cached reply never outlives it."""
+    place = bisect_right(moments, now)
+    return moments[place] if place < len(moments) else None

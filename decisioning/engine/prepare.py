@@ -8,6 +8,7 @@ from typing import Any
 from rules.language import RuleError, RuleIndex, matches, nodes, parse
 
 from ..learning.scorer import Scorer
+from .eligibility import turning_points
 from .types import ContentItem, KeyItem, PlacementItem, RuleItem, SnapshotData
 
 Targets = frozenset[str]
@@ -56,6 +57,7 @@ class Prepared:
     segment_names: Mapping[str, str]
     keys: Mapping[str, KeyItem]
     scorer: Scorer | None
+    turning_points: tuple[datetime, ...]
     problems: tuple[str, ...] = field(default=())
 
 
@@ -69,7 +71,8 @@ def prepare(number: int, built_at: datetime, data: SnapshotData) -> Prepared:
     slots = {item.key: _slot(item, data.contents, contents, rules, problems) for item in data.placements}
     names = {segment.key: segment.name for segment in data.segments}
     keys = {key.prefix: key for key in data.keys}
-    return Prepared(number, built_at, data, slots, names, keys, scorer, tuple(problems))
+    moments = turning_points((*data.contents, *data.rules))
+    return Prepared(number, built_at, data, slots, names, keys, scorer, moments, tuple(problems))
 
 
 def _order(rule: PreparedRule) -> tuple[int, int, datetime, str]:

@@ -218,7 +218,7 @@ def _unknown(placement: str, prepared: Prepared) -> ErrorItem:
 
 def _lifetime(prepared: Prepared, now: datetime, cache_seconds: float) -> int:
     """Milliseconds a reply may be served: never past the moment at which a date begins or ends."""
-    change = next_change((*prepared.data.contents, *prepared.data.rules), now)
+    change = next_change(prepared.turning_points, now)
     until = (change - now).total_seconds() if change else cache_seconds
     return int(min(cache_seconds, until) * 1000)
 

@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 
 HOLD = """
 SELECT id FROM customers_customer
-WHERE id IN (SELECT customer_id FROM customers_event WHERE handled_at IS NULL ORDER BY id LIMIT %s)
+WHERE id IN (SELECT customer_id FROM customers_event WHERE handled_at IS NULL
+             GROUP BY customer_id ORDER BY min(timestamp) LIMIT %s)
 ORDER BY id FOR UPDATE SKIP LOCKED
 """
 HANDLED = "UPDATE customers_event SET handled_at = %s WHERE id = ANY(%s)"

@@ -49,15 +49,9 @@ class ActionBuilder(Transformer[Token, Anything]):
         bury = word.upper() == "BURY"
         lowest = 1.0 if bury else 0.0
         if not lowest < factor <= limits.MAX_FACTOR or math.isinf(factor):
-            message = (
-                f"{word.upper()} needs a factor above {lowest:g}, at most {limits.MAX_FACTOR:,} (MAX_FACTOR)."
-            )
+            message = f"{word.upper()} needs a factor above {lowest:g}, at most {limits.MAX_FACTOR:,} (MAX_FACTOR)."
             raise RuleError.at(place_of(number), message)
-        return (
-            nodes.Bury(target, factor, place_of(word))
-            if bury
-            else nodes.Boost(target, factor, place_of(word))
-        )
+        return nodes.Bury(target, factor, place_of(word)) if bury else nodes.Boost(target, factor, place_of(word))
 
     def pin(self, word: Token, target: nodes.Target, _at: Token, number: Token) -> nodes.Pin:
         position = number_literal(number, place_of(number))

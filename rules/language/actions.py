@@ -41,9 +41,7 @@ HIDING = [{nodes.Hide, kind} for kind in PUTS_FORWARD]
 
 def shared_target(first: nodes.Action, second: nodes.Action) -> str | None:
     """The text of the target both are aimed at, if it is the same."""
-    if isinstance(first, nodes.Stop | nodes.StartCampaign) or isinstance(
-        second, nodes.Stop | nodes.StartCampaign
-    ):
+    if isinstance(first, nodes.Stop | nodes.StartCampaign) or isinstance(second, nodes.Stop | nodes.StartCampaign):
         return None
     return target_text(first.target) if first.target == second.target else None
 

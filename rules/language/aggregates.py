@@ -157,13 +157,7 @@ def _last_column(read: Readings, now: int) -> pl.Expr:
 def _ordered(read: Readings, nulls_last: bool) -> pl.Expr:
     """The values by their time and rank; a row that does not count has no time and stands at the far end."""
     text, number, flag = (pl.lit(order, dtype=pl.Int8) for order in (2, 1, 0))
-    kind = (
-        pl.when(read.text.is_not_null())
-        .then(text)
-        .when(read.number.is_not_null())
-        .then(number)
-        .otherwise(flag)
-    )
+    kind = pl.when(read.text.is_not_null()).then(text).when(read.number.is_not_null()).then(number).otherwise(flag)
     values = pl.struct(read.text.alias("text"), read.number.alias("number"), read.flag.alias("flag"))
     return values.sort_by([read.micros, kind, read.flag, read.number, read.text], nulls_last=nulls_last)
 

@@ -113,12 +113,7 @@ def _alone(late: _Ruled, types: Types | None) -> list[Finding]:
     if never(condition, types):
         late.done = True
         return [Finding("never", key, f"{quote(key)} is never true.")]
-    if (
-        late.matched is not None
-        and len(late.matched)
-        and not late.matched.any()
-        and not late.entry.rule.otherwise
-    ):
+    if late.matched is not None and len(late.matched) and not late.matched.any() and not late.entry.rule.otherwise:
         message = f"{quote(key)} is true for none of the {len(late.matched):,} customers."
         return [Finding("empty", key, message, customers=0)]
     return []
@@ -170,12 +165,7 @@ def _outside(early: nodes.Rule, late: nodes.Rule, reach: Reach) -> bool:
 
 def _shadowed(early: _Ruled, late: _Ruled, branches: Sequence[bool], blame: str) -> list[Finding]:
     """The same, measured on the frame."""
-    if (
-        late.matched is None
-        or early.matched is None
-        or not branches
-        or not (audience := int(late.matched.sum()))
-    ):
+    if late.matched is None or early.matched is None or not branches or not (audience := int(late.matched.sum())):
         return []
     taken = early.matched if branches[0] else ~early.matched
     share = 1.0 if len(branches) == 2 else int((late.matched & taken).sum()) / audience
@@ -195,8 +185,6 @@ def _tied(early: _Ruled, late: _Ruled, types: Types | None) -> list[Finding]:
         return []
     key, other = late.entry.key, early.entry.key
     if early.entry.priority == late.entry.priority:
-        message = (
-            f"{quote(other)} and {quote(key)} have the same priority: {said} Give one of them a higher one."
-        )
+        message = f"{quote(other)} and {quote(key)} have the same priority: {said} Give one of them a higher one."
         return [Finding("tie", key, message, other)]
     return [Finding("contradiction", key, f"{quote(other)} goes before {quote(key)}: {said}", other)]

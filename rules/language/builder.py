@@ -24,20 +24,12 @@ SPELLINGS = {"==": "=", "≤": "<=", "≥": ">=", "<>": "!=", "≠": "!="}
 def refuse_what_events_lack(where: nodes.Condition | None) -> None:
     """An event has properties only; and what it adds must not change as the clock goes on."""
     for leaf in () if where is None else nodes.leaves(where):
-        if (
-            isinstance(leaf, nodes.Chance)
-            or leaf.operator == "IN SEGMENT"
-            or isinstance(leaf.operand, nodes.History)
-        ):
-            message = (
-                "A WHERE inside a history asks about one event; it can only test the event's properties."
-            )
+        if isinstance(leaf, nodes.Chance) or leaf.operator == "IN SEGMENT" or isinstance(leaf.operand, nodes.History):
+            message = "A WHERE inside a history asks about one event; it can only test the event's properties."
             raise RuleError.at(leaf.at, message, "Move this test out of the parentheses.")
         if uses_clock(leaf):
             message = "A WHERE inside a history cannot count from today."
-            raise RuleError.at(
-                leaf.value_at, message, "Write a date, or put IN LAST 30 DAYS behind the parentheses."
-            )
+            raise RuleError.at(leaf.value_at, message, "Write a date, or put IN LAST 30 DAYS behind the parentheses.")
 
 
 @v_args(inline=True)

@@ -79,9 +79,7 @@ def _condition(condition: nodes.Condition, catalogue: Catalogue) -> Iterator[Pro
             yield from _segments(leaf, catalogue)
 
 
-def _test(
-    test: nodes.Test, facts: Mapping[str, Fact], held: str | None, kind: str = "fact"
-) -> Iterator[Problem]:
+def _test(test: nodes.Test, facts: Mapping[str, Fact], held: str | None, kind: str = "fact") -> Iterator[Problem]:
     """A test of facts (or properties, or attributes) that are named in `facts`."""
     if isinstance(test.operand, nodes.Named) and test.operator != "IN SEGMENT":
         yield from _unknown(test.operand.name, facts, test.operand.at, kind)
@@ -169,9 +167,7 @@ def _attributes(condition: nodes.Condition, attributes: Mapping[str, Fact] | Non
 def _logic(condition: nodes.Condition, catalogue: Catalogue) -> Iterator[Problem]:
     types = {name: fact.type for name, fact in catalogue.facts.items()}
     if always(condition, types):
-        yield _problem(
-            "warning", condition.at, "This is true for everybody.", "Leave out what is always true."
-        )
+        yield _problem("warning", condition.at, "This is true for everybody.", "Leave out what is always true.")
     elif never(condition, types):
         yield _never(condition, types)
 

@@ -14,11 +14,7 @@ def segment_needs(condition: nodes.Condition) -> frozenset[str]:
     found: set[str] = set()
     for leaf in nodes.leaves(condition):
         operand = getattr(leaf, "operand", None)
-        if (
-            isinstance(leaf, nodes.Test)
-            and isinstance(operand, nodes.Named)
-            and operand.name in SEGMENT_FACTS
-        ):
+        if isinstance(leaf, nodes.Test) and isinstance(operand, nodes.Named) and operand.name in SEGMENT_FACTS:
             found |= {value for value in wanted_values(leaf) if isinstance(value, str)}
     return frozenset(found)
 

@@ -171,9 +171,7 @@ def _value_in(data: Json) -> Any:
         return Relative(data["clock"], _span_in(data["span"]) if "span" in data else None)
     if "span" in data:
         return _span_in(data["span"])
-    return (
-        date_literal(data["date"], NOWHERE) if "date" in data else version_literal(data["version"], NOWHERE)
-    )
+    return date_literal(data["date"], NOWHERE) if "date" in data else version_literal(data["version"], NOWHERE)
 
 
 def _action_in(data: Mapping[str, Json]) -> nodes.Action:

@@ -14,6 +14,7 @@ import polars as pl
 
 from rules.language.values import plain
 
+ROW = "\0row"  # a column that is always there, so that a constant condition has the frame's height
 DataType = pl.DataType | type[pl.DataType]
 VARIANT: dict[str, DataType] = {
     "text": pl.String(),
@@ -98,15 +99,7 @@ def _list_view(expr: pl.Expr, dtype: pl.List | pl.Array) -> View:
         return View("list", lists.cast(pl.List(pl.Float64)), pl.Float64(), "number")
     if isinstance(inner, pl.Categorical | pl.Enum) or inner == pl.String:
         return View("list", lists.cast(pl.List(pl.String)), pl.String(), "text")
-    kind = (
-        "flag"
-        if inner == pl.Boolean
-        else "whole"
-        if inner.is_integer()
-        else "none"
-        if inner == pl.Null
-        else ""
-    )
+    kind = "flag" if inner == pl.Boolean else "whole" if inner.is_integer() else "none" if inner == pl.Null else ""
     return View("list", lists, inner, kind) if kind else View("other", expr, dtype)
 
 

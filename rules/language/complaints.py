@@ -73,9 +73,7 @@ def _strange_character(problem: UnexpectedCharacters, text: str) -> RuleError:
     if sign == '"':
         return _unclosed(rest.split("\n", 1)[0], line, column)
     shown = sign if sign.isprintable() else f"The character U+{ord(sign):04X}"
-    return RuleError(
-        f"{shown} cannot stand here.", line, column, column + 1, _expected(problem), SIGNS.get(sign)
-    )
+    return RuleError(f"{shown} cannot stand here.", line, column, column + 1, _expected(problem), SIGNS.get(sign))
 
 
 def _unclosed(rest: str, line: int, column: int) -> RuleError:
@@ -83,16 +81,12 @@ def _unclosed(rest: str, line: int, column: int) -> RuleError:
     if '"' in rest[1:]:
         return _unreadable(line, column, 1)
     message = "This text is not closed."
-    return RuleError(
-        message, line, column, column + max(1, len(rest.rstrip())), hint='Put a " behind its last word.'
-    )
+    return RuleError(message, line, column, column + max(1, len(rest.rstrip())), hint='Put a " behind its last word.')
 
 
 def _unreadable(line: int, column: int, width: int) -> RuleError:
     message = "This text has a backslash or a control character that cannot be read."
-    return RuleError(
-        message, line, column, column + width, hint='Write \\\\ for a backslash and \\" for a quote.'
-    )
+    return RuleError(message, line, column, column + width, hint='Write \\\\ for a backslash and \\" for a quote.')
 
 
 def _ended_early(problem: UnexpectedToken, text: str) -> RuleError:

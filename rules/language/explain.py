@@ -57,6 +57,4 @@ def jsonable(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return str(value)
-    return (
-        value if value is None or isinstance(value, str | bool | int | float) else str(type(value).__name__)
-    )
+    return value if value is None or isinstance(value, str | bool | int | float) else str(type(value).__name__)

@@ -20,9 +20,7 @@ class Fact:
 
     def __post_init__(self) -> None:
         if self.type not in TYPES:
-            raise ValueError(
-                f"Fact {self.name!r} has the type {self.type!r}; take one of {', '.join(TYPES)}."
-            )
+            raise ValueError(f"Fact {self.name!r} has the type {self.type!r}; take one of {', '.join(TYPES)}.")
 
 
 BUILT_IN = (

@@ -108,7 +108,5 @@ def history_misfits(history: nodes.History, properties: Facts | None) -> Iterato
         return
     known = properties.get(history.attribute)
     if known is not None and history.aggregate in NUMERIC and known.type != "number":
-        message = (
-            f"{name_text(history.attribute)} is {SPOKEN[known.type]}; {history.aggregate} needs a number."
-        )
+        message = f"{name_text(history.attribute)} is {SPOKEN[known.type]}; {history.aggregate} needs a number."
         yield history.at, message, "Take COUNT, DISTINCT, FIRST or LAST."

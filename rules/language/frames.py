@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from rules.language import nodes
-from rules.language.columns import Column, View, by_row, by_value, column_of, either
+from rules.language.columns import ROW, Column, View, by_row, by_value, column_of, either
 from rules.language.comparing import Answer, AskPython
 from rules.language.exact import COMPARE, between_columns
 from rules.language.lookup import ALIASES, CUSTOMER_ID, draw, limit_of
@@ -33,14 +33,8 @@ def matching_frame(node: nodes.Node, frame: pl.DataFrame, now: datetime) -> pl.S
 def matching_frames(conditions: Mapping[str, nodes.Node], frame: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """One boolean column per key of `conditions`; tests they share are computed once."""
     clock = to_micros(now)
-    columns = [
-        expression(nodes.condition_of(node), frame.schema, clock).alias(key)
-        for key, node in conditions.items()
-    ]
+    columns = [expression(nodes.condition_of(node), frame.schema, clock).alias(key) for key, node in conditions.items()]
     return _rows(frame).select(columns)
-
-
-ROW = "\0row"
 
 
 def _rows(frame: pl.DataFrame) -> pl.DataFrame:
@@ -56,9 +50,7 @@ def expression(condition: nodes.Condition, schema: Schema, now: int) -> pl.Expr:
         return pl.any_horizontal([expression(part, schema, now) for part in condition.parts])
     if isinstance(condition, nodes.Not):
         return ~expression(condition.part, schema, now)
-    return (
-        _chance(condition, schema) if isinstance(condition, nodes.Chance) else _test(condition, schema, now)
-    )
+    return _chance(condition, schema) if isinstance(condition, nodes.Chance) else _test(condition, schema, now)
 
 
 def _always(answer: bool) -> pl.Expr:
@@ -113,6 +105,9 @@ def _answer(test: nodes.Test, column: Column, schema: Schema, now: int) -> pl.Ex
     values = test.value if isinstance(test.value, tuple) else (test.value,)
     if any(isinstance(value, nodes.Named) for value in values):
         return _compared_with_facts(test, column, schema, now)
+    lists = sum(view.kind == "list" for view in column.views)
+    if test.operator == "IS EMPTY" and lists > 1:  # a list is empty when its texts, numbers and flags all are
+        return by_row([column], lambda row: _one(test, row[0], test.value, now))
     try:
         return _merged([(view, _viewed(test, view, now)) for view in column.views])
     except AskPython:

@@ -12,9 +12,9 @@ import polars as pl
 
 from rules.language import readings
 from rules.language.aggregates import AGGREGATES, LARGEST, Readings, State
-from rules.language.columns import VARIANT, Column
+from rules.language.columns import ROW, VARIANT, Column
 from rules.language.evaluate import holds
-from rules.language.frames import ROW, expression, find
+from rules.language.frames import expression, find
 from rules.language.nodes import History, Named, Node, Test, histories, leaves
 from rules.language.printer import operand_text
 from rules.language.properties import property_columns
@@ -49,9 +49,7 @@ def prune(history: History, state: State, now: int) -> State:
     return [kept for kept in state if kept[0] >= now - history.window.micros]
 
 
-def columns(
-    wanted: Mapping[str, History], events: pl.DataFrame, now: int, customers: pl.Series
-) -> pl.DataFrame:
+def columns(wanted: Mapping[str, History], events: pl.DataFrame, now: int, customers: pl.Series) -> pl.DataFrame:
     """One row per customer of `customers` (in that order, column `customer_id`) and one column per history.
 
     `events` has the columns `customer_id`, `name`, `timestamp` (a datetime or ISO 8601 text) and `properties`
@@ -61,14 +59,8 @@ def columns(
     for name in dict.fromkeys(history.event for history in wanted.values()):
         mine = {key: history for key, history in wanted.items() if history.event == name}
         grouped = _grouped(mine, _prepared(mine, events.filter(pl.col("name") == name)), now)
-        table = table.join(
-            grouped, left_on="customer_id", right_on=CUSTOMER, how="left", maintain_order="left"
-        )
-    zeros = [
-        pl.col(key).fill_null(0)
-        for key, one in wanted.items()
-        if one.aggregate in ("COUNT", "SUM", "DISTINCT")
-    ]
+        table = table.join(grouped, left_on="customer_id", right_on=CUSTOMER, how="left", maintain_order="left")
+    zeros = [pl.col(key).fill_null(0) for key, one in wanted.items() if one.aggregate in ("COUNT", "SUM", "DISTINCT")]
     return _settled(
         table.with_columns(zeros), [key for key, one in wanted.items() if one.aggregate in ("FIRST", "LAST")]
     )
@@ -94,13 +86,9 @@ def _prepared(wanted: Mapping[str, History], events: pl.DataFrame) -> pl.DataFra
 
 
 def _property_names(history: History) -> list[str]:
-    tests = (
-        [] if history.where is None else [leaf for leaf in leaves(history.where) if isinstance(leaf, Test)]
-    )
+    tests = [] if history.where is None else [leaf for leaf in leaves(history.where) if isinstance(leaf, Test)]
     named = [test.operand.name for test in tests if isinstance(test.operand, Named)]
-    others = [
-        value for test in tests for value in (test.value if isinstance(test.value, tuple) else (test.value,))
-    ]
+    others = [value for test in tests for value in (test.value if isinstance(test.value, tuple) else (test.value,))]
     own = [] if history.attribute is None else [history.attribute]
     return own + named + [value.name for value in others if isinstance(value, Named)]
 
@@ -147,14 +135,10 @@ def _settled(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     for name in names:
         parts = table[name].struct.unnest()
         kinds = [kind for kind in parts.columns if parts[kind].null_count() < len(parts)]
-        table = table.with_columns(
-            parts[kinds[0]].alias(name) if len(kinds) == 1 else _as_variant(parts).alias(name)
-        )
+        table = table.with_columns(parts[kinds[0]].alias(name) if len(kinds) == 1 else _as_variant(parts).alias(name))
     return table
 
 
 def _as_variant(parts: pl.DataFrame) -> pl.Series:
-    empty = [
-        pl.lit(None, dtype=dtype).alias(name) for name, dtype in VARIANT.items() if name not in parts.columns
-    ]
+    empty = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in VARIANT.items() if name not in parts.columns]
     return parts.with_columns(empty).select(list(VARIANT)).to_struct()

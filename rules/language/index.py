@@ -58,10 +58,7 @@ class RuleIndex(Generic[Key]):
         if among != -1:
             return [self.keys[place] for place in places(self.mask(facts, now, among))]
         clock = to_micros(now)
-        found = [
-            self._keys[start:][block.answers(facts, clock).nonzero()[0]].tolist()
-            for start, block in self._blocks
-        ]
+        found = [self._keys[start:][block.answers(facts, clock).nonzero()[0]].tolist() for start, block in self._blocks]
         return found[0] if len(found) == 1 else [key for keys in found for key in keys]
 
     def first(self, facts: Facts, now: datetime, among: int = -1) -> Key | None:
@@ -102,9 +99,7 @@ class _Block:
                 literals.put(bit, literal)
         self.loose = literals.loose
         self.chances = {name: _ChanceTable(asked, self.everybody) for name, asked in literals.chances.items()}
-        tables = [
-            FactTable(one, name, asked, self.everybody) for name, (one, asked) in literals.facts.items()
-        ]
+        tables = [FactTable(one, name, asked, self.everybody) for name, (one, asked) in literals.facts.items()]
         self.rows = [_row(table) for table in tables]
 
     def answers(self, facts: Facts, now: int) -> np.ndarray:

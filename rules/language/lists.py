@@ -21,9 +21,7 @@ class ListTable:
 
     def __init__(self, name: str, asked: Sequence[Asked], everybody: int) -> None:
         self.agreed = everybody
-        self.layers: list[
-            tuple[int, dict[Any, int]]
-        ] = []  # terms that want nothing here, and who wants which item
+        self.layers: list[tuple[int, dict[Any, int]]] = []  # terms that want nothing here, and who wants which item
         self.avoid: dict[Any, int] = {}
         self.texts_only = True
         slow: list[Asked] = []
@@ -56,11 +54,7 @@ class ListTable:
     def mask(self, value: list[Any], now: int) -> int:
         """The terms that agree with the list."""
         # Where only texts are looked for, any item that can be hashed can be looked up.
-        items = (
-            value
-            if self.texts_only and set(map(type, value)) <= TEXT
-            else [i for i in value if type(i) in ITEMS]
-        )
+        items = value if self.texts_only and set(map(type, value)) <= TEXT else [i for i in value if type(i) in ITEMS]
         mask = self.agreed
         for found, known in self.layers:
             for item in items:

@@ -12,9 +12,7 @@ from rules.language.values import Moment, Version, read_moment, read_version
 def number_literal(text: str, place: Place) -> int | float:
     """An int when the number is whole, so that no digit is lost and 5.0 is 5; else a finite float."""
     if len(text) > MAX_DIGITS:
-        raise RuleError.at(
-            place, f"A number has {len(text)} characters; the limit is {MAX_DIGITS} (MAX_DIGITS)."
-        )
+        raise RuleError.at(place, f"A number has {len(text)} characters; the limit is {MAX_DIGITS} (MAX_DIGITS).")
     if text.lstrip("-").isdigit():
         return int(text)
     number = float(text)
@@ -43,7 +41,5 @@ def version_literal(text: str, place: Place) -> Version:
     """A `Version` of one to three numbers, with an optional pre-release and build."""
     key = read_version(text)
     if key is None:
-        raise RuleError.at(
-            place, f"{text} is no version.", "Write versions as 2.10.3 or 2.10.3-beta.1 (semver.org)."
-        )
+        raise RuleError.at(place, f"{text} is no version.", "Write versions as 2.10.3 or 2.10.3-beta.1 (semver.org).")
     return Version(text, key)

@@ -4,6 +4,8 @@ place.
 Parsing knows syntax and limits only; whether a name exists and fits its operator is asked by `check`.
 """
 
+import re
+
 from lark import Lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
@@ -16,6 +18,8 @@ from rules.language.nodes import Condition, History, Node, Rule, Test, Where, pa
 
 _LARK = Lark(GRAMMAR, parser="lalr", lexer="contextual", transformer=Builder(), maybe_placeholders=True)
 
+_TEXT = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+
 
 def parse(text: str) -> Condition | Rule:
     """The nodes of `text`.
@@ -27,6 +31,8 @@ def parse(text: str) -> Condition | Rule:
         raise RuleError(f"A rule is a text, not {type(text).__name__}.")
     if len(text) > MAX_TEXT:
         raise RuleError(f"The text has {len(text):,} characters; the limit is {MAX_TEXT:,} (MAX_TEXT).")
+    if text.count("(") > MAX_NODES and _TEXT.sub("", text).count("(") > MAX_NODES:
+        raise RuleError(f"There are more than {MAX_NODES:,} groups (MAX_NODES).")
     try:
         node: Node = _LARK.parse(text)  # type: ignore[assignment]
     except (UnexpectedToken, UnexpectedCharacters) as problem:
@@ -41,9 +47,7 @@ def parse_condition(text: str) -> Condition:
     """As `parse`, but refuses a whole rule: segments and audiences are conditions."""
     node = parse(text)
     if isinstance(node, Rule):
-        raise RuleError.at(
-            node.at, "A condition alone is wanted here.", "Leave out IF, and everything from THEN on."
-        )
+        raise RuleError.at(node.at, "A condition alone is wanted here.", "Leave out IF, and everything from THEN on.")
     return node
 
 

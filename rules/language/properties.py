@@ -5,13 +5,13 @@ JSON says nothing of types, so a property that is text in one event and a number
 `variant`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from rules.language.columns import VARIANT
+from rules.language.columns import ROW, VARIANT
 from rules.language.lookup import fact_of
 from rules.language.values import plain
 
@@ -62,10 +62,10 @@ def typed(values: list[Any]) -> pl.Series:
 
 def _numbers(values: list[Any], kinds: set[type]) -> pl.Series:
     largest = max((abs(value) for value in values if type(value) is int), default=0)
+    if kinds == {int} and largest <= WIDEST:
+        return pl.Series(values, dtype=pl.Int64 if largest < 2**63 else pl.Int128)
     if largest <= SAFE:
         return pl.Series(values, dtype=pl.Float64, strict=False)
-    if kinds == {int} and largest <= WIDEST:
-        return pl.Series(values, dtype=pl.Int128)
     return pl.DataFrame([_variant(value) for value in values], schema=VARIANT).to_struct()
 
 
@@ -96,3 +96,22 @@ def _float(number: int | float) -> float:
         return float(number)
     except OverflowError:
         return float("inf") if number > 0 else float("-inf")
+
+
+def typed_frame(customers: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Facts of some customers, as from JSON, as a frame for `matching_frame`: one row each, one column per name.
+
+    What is nested gets a column of its own: `basket.total` for {"basket": {"total": 5}}.
+    """
+    flat = [dict(_flattened(facts)) for facts in customers]
+    names = list(dict.fromkeys(name for facts in flat for name in facts))
+    columns = [typed([plain(facts.get(name)) for facts in flat]).alias(name) for name in names]
+    return pl.DataFrame([pl.Series(ROW, [True] * len(flat), dtype=pl.Boolean), *columns])
+
+
+def _flattened(facts: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """The innermost first, so that a name that is there as a whole wins over the same name reached step by step."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{within}{name}.")
+    yield from ((within + name, value) for name, value in facts.items())

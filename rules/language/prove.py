@@ -66,9 +66,7 @@ def _impossible(term: Term, types: Types) -> bool:
 def fact_name(test: nodes.Test) -> str:
     """The name a test's fact is known by, however it is called in the text."""
     operand = test.operand
-    return (
-        ALIASES.get(operand.name, operand.name) if isinstance(operand, nodes.Named) else operand_text(operand)
-    )
+    return ALIASES.get(operand.name, operand.name) if isinstance(operand, nodes.Named) else operand_text(operand)
 
 
 def _undrawable(drawn: Sequence[Literal]) -> bool:
@@ -132,9 +130,7 @@ def _possible_date(asked: Sequence[Asked]) -> bool:
     if any(question is ALWAYS_FALSE and one.positive for one, question in questions):
         return False
     found = [(one, question) for one, question in questions if isinstance(question, tuple)]
-    return all(
-        _answerable([(one, asks) for one, (word, asks) in found if word == kind]) for kind in ("fixed", "age")
-    )
+    return all(_answerable([(one, asks) for one, (word, asks) in found if word == kind]) for kind in ("fixed", "age"))
 
 
 def _answerable(questions: Iterable[tuple[Asked, Question]]) -> bool:

@@ -30,9 +30,7 @@ def about_text(test: nodes.Test) -> frozenset[str] | AlwaysFalse | None:
     values = wanted_values(test)
     if test.operator == "IS EMPTY":
         return frozenset({""})
-    if test.operator in ON_DATES or any(
-        isinstance(value, Moment | Relative | Version | Span) for value in values
-    ):
+    if test.operator in ON_DATES or any(isinstance(value, Moment | Relative | Version | Span) for value in values):
         return None
     texts = frozenset(value for value in values if isinstance(value, str))
     if not texts:
@@ -43,9 +41,7 @@ def about_text(test: nodes.Test) -> frozenset[str] | AlwaysFalse | None:
 def about_number(test: nodes.Test) -> Question | AlwaysFalse | None:
     """The question about a number."""
     values = wanted_values(test)
-    numbers = tuple(
-        value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
-    )
+    numbers = tuple(value for value in values if isinstance(value, int | float) and not isinstance(value, bool))
     word = test.operator if test.operator in ORDER else NUMBER_WORDS.get(test.operator)
     if word is None or not numbers or (word != "in" and len(numbers) < len(values)):
         return ALWAYS_FALSE
@@ -64,13 +60,9 @@ def about_date(test: nodes.Test) -> tuple[str, Question] | AlwaysFalse | None:
         return "age", Question("between", ends, wanted)
     word = test.operator if test.operator in ORDER else DATE_WORDS.get(test.operator)
     if word is not None and all(isinstance(value, Moment) for value in values):
-        return "fixed", Question(
-            word, tuple(value.micros for value in values if isinstance(value, Moment)), wanted
-        )
+        return "fixed", Question(word, tuple(value.micros for value in values if isinstance(value, Moment)), wanted)
     if word is not None and all(isinstance(value, Relative) and value.word != "TODAY" for value in values):
-        return "age", Question(
-            word, tuple(value.micros(0) for value in values if isinstance(value, Relative)), wanted
-        )
+        return "age", Question(word, tuple(value.micros(0) for value in values if isinstance(value, Relative)), wanted)
     if test.operator == "ON" and isinstance(test.value, Moment):
         start = test.value.micros - test.value.micros % DAY
         return "fixed", Question("from", (start, start + DAY), wanted)
@@ -85,7 +77,5 @@ def about_items(test: nodes.Test) -> frozenset[str | int | float] | AlwaysFalse 
     if test.operator not in ("=", "IN", "IN SEGMENT", "CONTAINS"):
         return ALWAYS_FALSE
     values = wanted_values(test)
-    plain = [
-        value for value in values if isinstance(value, str | int | float) and not isinstance(value, bool)
-    ]
+    plain = [value for value in values if isinstance(value, str | int | float) and not isinstance(value, bool)]
     return frozenset(plain) if len(plain) == len(values) and not test.ignoring_case else None

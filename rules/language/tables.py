@@ -31,9 +31,7 @@ class FactTable:
         self.flags = (everybody & ~everything.ask(False, 0), everybody & ~everything.ask(True, 0))
         # From here on the value is there, which settles IS MISSING.
         here = [one for one in asked if one.test.operator != "IS MISSING"]
-        settled = [
-            one.bit for one in asked if one.test.operator == "IS MISSING" and one.test.negated != one.positive
-        ]
+        settled = [one.bit for one in asked if one.test.operator == "IS MISSING" and one.test.negated != one.positive]
         self.present = everybody & ~_bits(settled)
         self.numbers = self._numbers(here)
         self.dates = DateTable(here, self.present)
@@ -46,9 +44,7 @@ class FactTable:
     def _numbers(self, asked: Sequence[Asked]) -> Regions:
         questions = [(one, about_number(one.test)) for one in asked]
         false = _bits(one.bit for one, question in questions if question is ALWAYS_FALSE and one.positive)
-        put = [
-            (one.bit, _turned(one, question)) for one, question in questions if isinstance(question, Question)
-        ]
+        put = [(one.bit, _turned(one, question)) for one, question in questions if isinstance(question, Question)]
         return regions(put, self.present & ~false)
 
     def _texts(self, asked: Sequence[Asked]) -> tuple[dict[str, int], int]:
@@ -95,9 +91,7 @@ class FactTable:
             return self._text_mask(value, now)
         if kind is int or kind is float:
             return self.numbers.mask(value)
-        return (
-            self.missing if value is None else self._date_mask(value, now) if kind is datetime else self.odd
-        )
+        return self.missing if value is None else self._date_mask(value, now) if kind is datetime else self.odd
 
     def _text_mask(self, value: str, now: int) -> int:
         mask = self.texts.get(value, self.text_other)
@@ -118,10 +112,7 @@ class DateTable:
         questions = [(one, about_date(one.test)) for one in asked]
         false = _bits(one.bit for one, question in questions if question is ALWAYS_FALSE and one.positive)
         found = [(one, question) for one, question in questions if isinstance(question, tuple)]
-        put = {
-            kind: [(one.bit, _turned(one, asks)) for one, (word, asks) in found if word == kind]
-            for kind in KINDS
-        }
+        put = {kind: [(one.bit, _turned(one, asks)) for one, (word, asks) in found if word == kind] for kind in KINDS}
         self.fixed = regions(put["fixed"], everybody & ~false)
         self.ages = regions(put["age"], everybody) if put["age"] else None
 

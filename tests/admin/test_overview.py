@@ -122,9 +122,9 @@ def test_an_altered_artefact_is_not_activated(browser: Client, shop: dict[str, A
     assert not Artefact.objects.filter(active=True).exists()
 
 
-def test_metrics_are_a_table(browser: Client, shop: dict[str, Any]) -> None:
+def test_metrics_are_tables(browser: Client, shop: dict[str, Any]) -> None:
     answer = browser.get(f"/admin/decisioning/artefact/{shop['decisioning_artefact'].pk}/change/")
-    assert answer.context["metrics"] == [("auc", "0.8123"), ("by.split", "2017-08-01")]
+    assert answer.context["tables"] == [("Metrics", [("auc", "0.8123")]), ("By", [("split", "2017-08-01")])]
 
 
 def test_a_new_keys_secret_is_shown_once_and_kept_nowhere(browser: Client, marketer: Any) -> None:

@@ -42,7 +42,7 @@ def shoot(page: Page, name: str, whole: bool = False) -> None:
     page.wait_for_load_state("networkidle")
     if whole:
         height = int(page.evaluate("() => document.documentElement.scrollHeight"))
-        page.set_viewport_size({**WINDOW, "height": max(WINDOW["height"], min(height, 1400))})
+        page.set_viewport_size({**WINDOW, "height": max(WINDOW["height"], min(height, 1120))})
     page.wait_for_timeout(400)
     TARGET.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=TARGET / f"{name}.png")

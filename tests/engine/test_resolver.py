@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decisioning.engine.eligibility import next_change
 from decisioning.engine.resolver import resolve
 from decisioning.engine.types import Resolution
 
@@ -176,3 +177,12 @@ def test_explain_adds_each_tests_value():
 
 def test_asking_for_more_than_there_is_gives_what_there_is():
     assert len(resolve(prepared(), ask(customer(), count=50), NOW).items) == 4
+
+
+def test_the_next_turning_point_is_the_first_date_after_now():
+    soon, later = NOW + timedelta(hours=1), NOW + timedelta(days=1)
+    site = prepared(
+        rule("r", "IF age > 5 THEN STOP", ends_at=later), contents=(content("x", starts_at=soon, ends_at=NOW),)
+    )
+    assert site.turning_points == (NOW, soon, later)
+    assert [next_change(site.turning_points, moment) for moment in (NOW, soon, later)] == [soon, later, None]

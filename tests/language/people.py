@@ -49,9 +49,7 @@ _times = st.sampled_from(
         datetime(2024, 1, 1).date(),
     ]
 )
-_lists = st.lists(
-    st.one_of(texts, st.sampled_from(NUMBERS), st.booleans(), st.none(), st.just([1])), max_size=3
-)
+_lists = st.lists(st.one_of(texts, st.sampled_from(NUMBERS), st.booleans(), st.none(), st.just([1])), max_size=3)
 _odd = st.sampled_from(
     [
         float("nan"), float("inf"), float("-inf"), -0.0, Decimal("1.5"), Decimal("NaN"), {"y": 5},
@@ -65,9 +63,7 @@ customers = st.dictionaries(_fact_names, values, max_size=9)
 
 # -- many customers: a frame with one type per column
 
-_int64 = st.sampled_from(
-    [number for number in NUMBERS if isinstance(number, int) and -(2**63) <= number < 2**63]
-)
+_int64 = st.sampled_from([number for number in NUMBERS if isinstance(number, int) and -(2**63) <= number < 2**63])
 _floats = st.sampled_from(
     [0.0, -0.0, 0.5, 1.0, 1.5, 2.0**53, 2.0**63, 1e300, float("nan"), float("inf"), float("-inf"), 0.1]
 )

@@ -65,30 +65,20 @@ relatives = st.one_of(
 )
 named = st.builds(nodes.Named, st.sampled_from(NAMES))
 scalars = st.one_of(texts, texts, numbers, numbers, st.booleans(), moments, relatives, versions, named)
-steady = st.one_of(
-    texts, numbers, st.booleans(), moments, versions
-)  # without the clock, and without other facts
+steady = st.one_of(texts, numbers, st.booleans(), moments, versions)  # without the clock, and without other facts
 
 
-def _tests(
-    operands: st.SearchStrategy[Any], values: st.SearchStrategy[Any], clock: bool
-) -> st.SearchStrategy[Any]:
+def _tests(operands: st.SearchStrategy[Any], values: st.SearchStrategy[Any], clock: bool) -> st.SearchStrategy[Any]:
     yes = st.booleans()
     words = st.sampled_from(("=", "<", "<=", ">", ">=", "CONTAINS", "STARTS WITH", "ENDS WITH"))
     choices = [
         st.builds(nodes.Test, operands, st.just("="), values, yes, yes),
         st.builds(nodes.Test, operands, words, values, st.just(False), yes),
-        st.builds(
-            nodes.Test, operands, st.sampled_from(("CONTAINS", "STARTS WITH", "ENDS WITH")), values, yes, yes
-        ),
+        st.builds(nodes.Test, operands, st.sampled_from(("CONTAINS", "STARTS WITH", "ENDS WITH")), values, yes, yes),
         st.builds(nodes.Test, operands, st.just("BETWEEN"), st.tuples(values, values), yes, yes),
-        st.builds(
-            nodes.Test, operands, st.just("IN"), st.lists(values, min_size=1, max_size=4).map(tuple), yes, yes
-        ),
+        st.builds(nodes.Test, operands, st.just("IN"), st.lists(values, min_size=1, max_size=4).map(tuple), yes, yes),
         st.builds(nodes.Test, operands, st.just("MATCHES"), st.sampled_from(PATTERNS), yes, yes),
-        st.builds(
-            nodes.Test, operands, st.sampled_from(("BEFORE", "AFTER", "ON")), values, st.just(False), yes
-        ),
+        st.builds(nodes.Test, operands, st.sampled_from(("BEFORE", "AFTER", "ON")), values, st.just(False), yes),
         st.builds(nodes.Test, operands, st.sampled_from(("IS MISSING", "IS EMPTY")), st.none(), yes),
     ]
     if clock:
@@ -97,9 +87,7 @@ def _tests(
     return st.one_of(choices)
 
 
-segment_tests = st.builds(
-    nodes.Test, st.just(nodes.Named("segments")), st.just("IN SEGMENT"), texts.filter(str.strip)
-)
+segment_tests = st.builds(nodes.Test, st.just(nodes.Named("segments")), st.just("IN SEGMENT"), texts.filter(str.strip))
 chances = st.builds(
     nodes.Chance, st.sampled_from((0.0, 0.5, 10.0, 50.0, 100.0)), st.sampled_from(("", "x", "spring sale"))
 )
@@ -107,9 +95,7 @@ chances = st.builds(
 
 def _groups(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     several = st.lists(parts, min_size=2, max_size=3).map(tuple)
-    return st.one_of(
-        st.builds(nodes.All, several), st.builds(nodes.Any, several), st.builds(nodes.Not, parts)
-    )
+    return st.one_of(st.builds(nodes.All, several), st.builds(nodes.Any, several), st.builds(nodes.Not, parts))
 
 
 fact_tests = _tests(named, scalars, clock=True)

@@ -162,9 +162,7 @@ def test_events_that_cannot_be_read_do_not_count() -> None:
 
 
 def test_a_frame_takes_properties_as_a_struct_as_well() -> None:
-    wanted = history.needs(
-        [parse('SUM(purchase.price WHERE category = "Eco") > 0 AND LAST(purchase.item.id) = 7')]
-    )
+    wanted = history.needs([parse('SUM(purchase.price WHERE category = "Eco") > 0 AND LAST(purchase.item.id) = 7')])
     rows = [
         {"price": 2.5, "category": "Eco", "item": {"id": 7}},
         {"price": 1.0, "category": "Toys", "item": None},

@@ -22,8 +22,10 @@ from campaigns.models import Campaign, Message, Placement
 from decisioning.config import clock
 from decisioning.customers.models import Customer
 from decisioning.models import Artefact, Decision, Outcome, Score
+from decisioning.store import catalogue, snapshot
 from decisioning.tasks import train_scorer
-from rules.models import Segment
+from rules import rulebook
+from rules.models import Rule, Segment
 from tools.demo.showcase import TRAINING
 
 from .load_demo import ACCESS
@@ -104,6 +106,7 @@ def run(api: Api) -> dict[str, Any]:
     answers = [ask(api, person) for person in people]
     hits = sum(ask(api, person)["cache"] == "hit" for person in people[-20:])
     must(hits > 0, "no identical request was answered from the cache")
+    live = publish_a_rule(api, people[0])
     outcomes = respond(api, answers, dice)
     until("ledger", lambda: Decision.objects.filter(source="api").count() >= PEOPLE)
     sent = trigger(api, people)
@@ -126,6 +129,7 @@ def run(api: Api) -> dict[str, Any]:
         "cache_hits": hits,
         "outcomes": outcomes,
         "sent": sent,
+        "publish_seconds": live,
     }
 
 
@@ -146,6 +150,29 @@ def ask(api: Api, person: str) -> dict[str, Any]:
     must(len(placement["items"]) == 3, f"{person}: {len(placement['items'])} items instead of 3")
     must(all(0 < item["propensity"] <= 1 for item in placement["items"]), f"{person}: a propensity is out of (0, 1]")
     return answer
+
+
+def publish_a_rule(api: Api, person: str) -> float:
+    """Publish a rule that hides what this customer sees first; the seconds until it shows. Then take it back."""
+    first = best(api, person)
+    text = f'IF customer_id = "{person}" THEN HIDE "{first}"'
+    rule, _ = Rule.objects.update_or_create(key="smoke-rule", defaults={"name": "Smoke", "text": text, "active": True})
+    started = time.monotonic()
+    rulebook.publish(rule, None, catalogue.current())
+    snapshot.build()
+    until("a published rule", lambda: best(api, person) != first)
+    seconds = time.monotonic() - started
+    must(seconds < 2, f"a published rule took {seconds:.1f} s to change the answer")
+    Rule.objects.filter(pk=rule.pk).update(active=False)
+    snapshot.build()
+    until("a rule taken back", lambda: best(api, person) == first)
+    return round(seconds, 2)
+
+
+def best(api: Api, person: str) -> str:
+    """What the checkout shows this customer."""
+    answer = api.post("/v1/decide", {"customer_id": person, "placements": ["checkout"]})
+    return str(answer["decision"]["placements"][0]["items"][0]["id"])
 
 
 def check_errors(api: Api) -> None:
