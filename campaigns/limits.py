@@ -181,9 +181,7 @@ def refuse_loose_ranges(template: BoundTemplate) -> None:
             raise LiquidSyntaxError("a range may stand only in a for loop", token=expression.token)
 
 
-def _expressions(
-    nodes: Sequence[Node], context: RenderContext
-) -> Iterator[tuple[Expression, Expression | None]]:
+def _expressions(nodes: Sequence[Node], context: RenderContext) -> Iterator[tuple[Expression, Expression | None]]:
     """Every expression of a template with the one it is part of."""
     for node in nodes:
         waiting: list[tuple[Expression, Expression | None]] = [(e, None) for e in node.expressions()]

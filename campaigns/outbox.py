@@ -109,9 +109,7 @@ def _one_batch(found: Iterable[Any]) -> list[Any]:
     return list(takewhile(lambda message: message.attempts < ALONE_FROM, messages)) or messages[:1]
 
 
-def mark_sending(
-    message: Message, recipient: str, subject: str, body: str, decision_id: UUID | None = None
-) -> bool:
+def mark_sending(message: Message, recipient: str, subject: str, body: str, decision_id: UUID | None = None) -> bool:
     """Note, before the mail server gets it, what is handed over; False means: do not send.
 
     It is False when the lease ran out, somebody else has the message, or its campaign was paused meanwhile.
@@ -167,9 +165,7 @@ def recover() -> Recovered:
     failed = claimed.filter(attempts__gte=MOST_ATTEMPTS).update(
         state=State.FAILED, lease_until=None, reason=f"Given up: its sender stopped {MOST_ATTEMPTS} times."
     )
-    pending = claimed.update(
-        state=State.PENDING, lease_until=None, reason="Its sender stopped before sending."
-    )
+    pending = claimed.update(state=State.PENDING, lease_until=None, reason="Its sender stopped before sending.")
     # The lease stays on an unknown message: a sender who is slow, not dead, may still tell what became of it.
     unknown = late.filter(state=State.SENDING).update(
         state=State.UNKNOWN, reason="Its sender stopped while handing it to the mail server."

@@ -142,7 +142,7 @@ def _by_reason(dropped: dict[str, str], contents: dict[Any, dict[str, str]]) -> 
 def _known(model: type[Content] | type[Rule], keys: set[Any]) -> dict[Any, dict[str, str]]:
     """Name and admin page of each row that still exists, by key."""
     page = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
-    rows = model.objects.filter(key__in=keys).values_list("key", "name", "pk")  # type: ignore[union-attr]
+    rows = model.objects.filter(key__in=keys).values_list("key", "name", "pk")
     return {key: {"name": name, "url": reverse(page, args=[pk])} for key, name, pk in rows}
 
 

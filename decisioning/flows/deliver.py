@@ -112,9 +112,7 @@ def deliver(
     return Delivered(recovered, **counts)
 
 
-def _work_off(
-    waiting: deque[Message], work: Callable[[Message], str], counts: Counter[str], stop_at: float
-) -> None:
+def _work_off(waiting: deque[Message], work: Callable[[Message], str], counts: Counter[str], stop_at: float) -> None:
     """One message after the other; what is left when the time is up, or on an error, goes back."""
     try:
         while waiting and not _must_stop(counts, stop_at):
@@ -128,9 +126,7 @@ def _must_stop(counts: Counter[str], stop_at: float) -> bool:
     return bool(counts["unavailable"]) or time.monotonic() >= stop_at
 
 
-def _deliver_one(
-    message: Message, now: datetime, decide: Decide, channel: EmailChannel, checkpoint: Checkpoint
-) -> str:
+def _deliver_one(message: Message, now: datetime, decide: Decide, channel: EmailChannel, checkpoint: Checkpoint) -> str:
     """Bring one message to its end; returns the name of its count."""
     checkpoint("claimed", message)
     if trouble := channel.open():

@@ -6,6 +6,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from rules.language.errors import RuleError
 from rules.language.grammar import words_for
+from rules.language.tokens import width_of
 
 Problem = UnexpectedToken | UnexpectedCharacters
 
@@ -58,12 +59,12 @@ def complaint(problem: Problem, text: str) -> RuleError:
     if token.type == "$END":
         return _ended_early(problem, text)
     if token.type == "PATTERN":
-        return _unreadable(token.line, token.column, len(token))
+        return _unreadable(token.line, token.column, width_of(token))
     expected = _expected(problem)
     hint = _hint(str(token), token.type, expected)
     shown = str(token) if len(token) <= 40 else f"{token[:40]}…"
     message = f"{shown} cannot stand here."
-    return RuleError(message, token.line, token.column, token.column + len(token), expected, hint)
+    return RuleError(message, token.line, token.column, token.column + width_of(token), expected, hint)
 
 
 def _strange_character(problem: UnexpectedCharacters, text: str) -> RuleError:

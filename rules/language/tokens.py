@@ -10,7 +10,12 @@ from rules.language.quoting import unquote
 def place_of(token: Token) -> Place:
     """Where a token stands."""
     line, column = token.line or 1, token.column or 1
-    return Place(line, column, column + max(1, len(token)))
+    return Place(line, column, column + width_of(token))
+
+
+def width_of(token: str) -> int:
+    """How many characters to underline: a keyword of two words may go over several lines."""
+    return max(1, len(token.split("\n", 1)[0].rstrip("\r")))
 
 
 def words_of(token: Token) -> str:

@@ -32,17 +32,14 @@ def sink(settings: Any) -> Iterator[Sink]:
 
 
 @pytest.fixture
-def campaign(request: pytest.FixtureRequest) -> Campaign:
-    """An active e-mail campaign, in the database that the test asked for."""
-    request.getfixturevalue("transactional_db" if request.node.get_closest_marker("processes") else "db")
+def campaign(db: None) -> Campaign:
+    """An active e-mail campaign; the test's writes are rolled back."""
     return make_campaign()
 
 
 def make_campaign(**fields: Any) -> Campaign:
     defaults = {"key": "hello", "name": "Hello", "trigger": "event", "event_name": "Signed Up"}
-    return Campaign.objects.create(
-        **{**defaults, "subject": "Hello {{ customer.name }}", "body": BODY, **fields}
-    )
+    return Campaign.objects.create(**{**defaults, "subject": "Hello {{ customer.name }}", "body": BODY, **fields})
 
 
 def make_customer(key: str, email: str | None = None, granted: bool | None = True, **fields: Any) -> Customer:
@@ -66,9 +63,7 @@ def owe(campaign: Campaign, *names: str) -> list[Message]:
 
 def let_leases_run_out() -> None:
     """As if hours had passed since the senders died; for when none is at work."""
-    Message.objects.filter(lease_until__isnull=False).update(
-        lease_until=F("lease_until") - timedelta(hours=2)
-    )
+    Message.objects.filter(lease_until__isnull=False).update(lease_until=F("lease_until") - timedelta(hours=2))
 
 
 def let_waits_end() -> None:

@@ -80,17 +80,13 @@ class Sink:
         self._open.append(server)
         return server
 
-    async def handle_MAIL(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any
-    ) -> str:
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
         if self.sender_reply:
             return self.sender_reply
         envelope.mail_from = address
         return "250 OK"
 
-    async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any
-    ) -> str:
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
         name = address.partition("@")[0]
         if name == "cutoff" and server.transport:
             server.transport.abort()

@@ -40,9 +40,7 @@ def test_a_mail_has_both_texts_and_the_headers_of_its_row(sink: Sink, campaign: 
     assert first["From"] == "Shop <news@shop.example>" and first["To"] == "ann@mail.example"
     assert first["Subject"] == "Grüße, Ann"
     assert first["Message-ID"] == second["Message-ID"]
-    assert first["Message-ID"].startswith(f"<{message.pk}.") and first["Message-ID"].endswith(
-        "@shop.example>"
-    )
+    assert first["Message-ID"].startswith(f"<{message.pk}.") and first["Message-ID"].endswith("@shop.example>")
     assert first["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     link = first["List-Unsubscribe"].strip(" <>")
     assert link.startswith("https://shop.example/v1/unsubscribe/")

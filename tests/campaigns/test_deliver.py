@@ -106,9 +106,7 @@ def test_the_newest_address_counts(sink: Sink, campaign: Campaign) -> None:
     assert sink.mails[0]["To"] == "new@mail.example"
 
 
-def test_the_unsubscribe_link_of_a_mail_stops_the_next_one(
-    sink: Sink, campaign: Campaign, settings: Any
-) -> None:
+def test_the_unsubscribe_link_of_a_mail_stops_the_next_one(sink: Sink, campaign: Campaign, settings: Any) -> None:
     owe(campaign, "ann")
     assert run().sent == 1
     link = sink.mails[0]["List-Unsubscribe"].strip(" <>")

@@ -25,9 +25,7 @@ def test_the_templates_may_be_saved_and_filled() -> None:
     assert (problems(subject, subject=True), problems(body)) == ([], [])
     contents = [{"title": "Tea", "url": "/tea"}, {"title": "Cups", "url": "/cups"}]
     variables: dict[str, Any] = {"customer": {"first_name": "Ann"}, "now": datetime(2018, 1, 1, tzinfo=UTC)}
-    made = render(
-        subject, body, {**variables, "contents": contents, "unsubscribe_url": "https://shop.example/u"}
-    )
+    made = render(subject, body, {**variables, "contents": contents, "unsubscribe_url": "https://shop.example/u"})
     assert made.subject == "Ann, Tea"
     lines = [line for line in made.text.splitlines() if line]
     assert lines == [

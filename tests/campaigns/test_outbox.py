@@ -1,5 +1,6 @@
 """The outbox alone: what is owed once, who may take it, and what guards every step."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -57,6 +58,28 @@ def test_a_claim_is_counted_before_the_work(campaign: Campaign) -> None:
 def test_it_refuses_to_claim_inside_a_transaction() -> None:
     with pytest.raises(RuntimeError), transaction.atomic():
         claim(1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_writers_of_the_same_rows_wait_and_never_deadlock() -> None:
+    campaign = make_campaign()
+    keys = [make_customer(name).pk for name in ("ann", "bob")]
+    there, back = ([Owed(campaign.pk, key, "event 1") for key in order] for order in (keys, keys[::-1]))
+    with ThreadPoolExecutor(1) as elsewhere:
+        with transaction.atomic():
+            assert outbox.owe(there[:1]) == 1
+            other = elsewhere.submit(owe_and_hang_up, back)
+            time.sleep(0.2)
+            assert outbox.owe(there[1:]) == 1
+        assert other.result(timeout=5) == 0
+    assert Message.objects.count() == 2
+
+
+def owe_and_hang_up(rows: list[Owed]) -> int:
+    try:
+        return outbox.owe(rows)
+    finally:
+        connection.close()
 
 
 @pytest.mark.django_db(transaction=True)

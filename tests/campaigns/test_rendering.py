@@ -19,34 +19,25 @@ def test_it_fills_subject_and_body() -> None:
 
 
 def test_a_missing_variable_is_empty_or_its_default() -> None:
-    made = render(
-        "Hi {{ customer.name | default: 'friend' }}", "[{{ customer.a.b.c }}]{{ contents[7].x }}", {}
-    )
+    made = render("Hi {{ customer.name | default: 'friend' }}", "[{{ customer.a.b.c }}]{{ contents[7].x }}", {})
     assert (made.subject, made.html) == ("Hi friend", "[]")
 
 
 def test_values_are_escaped_in_the_body_and_plain_in_the_subject() -> None:
-    made = render(
-        "{{ customer.name }}", "<p>{{ customer.name }}</p>", {"customer": {"name": "<b>Ann & Bob</b>"}}
-    )
+    made = render("{{ customer.name }}", "<p>{{ customer.name }}</p>", {"customer": {"name": "<b>Ann & Bob</b>"}})
     assert made.subject == "<b>Ann & Bob</b>"
     assert made.html == "<p>&lt;b&gt;Ann &amp; Bob&lt;/b&gt;</p>"
     assert made.text == "<b>Ann & Bob</b>"
 
 
-@pytest.mark.parametrize(
-    "line_break", ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029", "\0", "\x1c"]
-)
+@pytest.mark.parametrize("line_break", ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029", "\0", "\x1c"])
 def test_no_line_break_gets_into_a_subject(line_break: str) -> None:
     made = render("Hi {{ customer.name }}", "x", {"customer": {"name": f"Ann{line_break}Bcc: eve@x.example"}})
     assert made.subject == "Hi Ann Bcc: eve@x.example"
 
 
 def test_a_long_subject_fits_its_column() -> None:
-    assert (
-        len(render("{{ customer.name }}", "x", {"customer": {"name": "a" * 5_000}}).subject)
-        == LONGEST_SUBJECT
-    )
+    assert len(render("{{ customer.name }}", "x", {"customer": {"name": "a" * 5_000}}).subject) == LONGEST_SUBJECT
 
 
 def test_an_empty_subject_is_an_error_with_its_cure() -> None:

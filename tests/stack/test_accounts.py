@@ -66,9 +66,7 @@ def test_a_private_folder_gets_its_data_where_the_account_can_reach_it(
     assert answer(start(place))
 
 
-def test_where_no_account_works_the_message_says_what_to_do(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_no_account_works_the_message_says_what_to_do(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_namespaces(monkeypatch)
     monkeypatch.setattr(accounts, "UNPRIVILEGED", ())
     with pytest.raises(StackError, match="ordinary user"):

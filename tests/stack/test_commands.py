@@ -80,9 +80,7 @@ def test_an_environment_that_was_moved_does_not_count(run: Path, monkeypatch: py
     assert bootstrap._read_stamp() == {}
 
 
-def test_a_python_that_cannot_make_environments_gets_the_cure(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_python_that_cannot_make_environments_gets_the_cure(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "VENV", run / ".venv")
     monkeypatch.setitem(sys.modules, "ensurepip", None)
     with pytest.raises(StackError, match="apt install python3-venv"):

@@ -105,9 +105,7 @@ def test_every_variable_that_the_settings_read_is_documented() -> None:
     settings = REPOSITORY.joinpath("decisioning", "config", "settings.py").read_text()
     read = set(re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', settings))
     page = REPOSITORY.joinpath("docs", "stack.md").read_text()
-    told = {
-        name for row in re.findall(r"^\| (`[A-Z].*?) \|", page, re.MULTILINE) for name in row.split("`")[1::2]
-    }
+    told = {name for row in re.findall(r"^\| (`[A-Z].*?) \|", page, re.MULTILINE) for name in row.split("`")[1::2]}
     assert read <= told
     assert told - read <= {"CELERY_BROKER_URL"}
 
@@ -128,12 +126,8 @@ def test_the_dockerfile_is_clean() -> None:
 
 
 def test_what_the_dockerfile_copies_may_reach_the_builder() -> None:
-    allowed = {
-        line[1:] for line in REPOSITORY.joinpath(".dockerignore").read_text().splitlines() if line[:1] == "!"
-    }
-    copied = re.findall(
-        r"^COPY (?!--from)(.+) \S+$", REPOSITORY.joinpath("Dockerfile").read_text(), re.MULTILINE
-    )
+    allowed = {line[1:] for line in REPOSITORY.joinpath(".dockerignore").read_text().splitlines() if line[:1] == "!"}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", REPOSITORY.joinpath("Dockerfile").read_text(), re.MULTILINE)
     sources = {source for line in copied for source in line.split()}
     assert sources == allowed
     assert all(REPOSITORY.joinpath(source).exists() for source in sources)

@@ -29,9 +29,7 @@ def image(tmp_path: Path) -> Path:
     collect = re.search(r"^RUN (SECRET_KEY=.*(?:\n .*)*)", application, re.MULTILINE)
     assert collect is not None
     command = collect.group(1).replace("\\\n", " ").replace("python ", f"{sys.executable} ")
-    subprocess.run(
-        ["sh", "-c", command], cwd=folder, env=image_environment(), check=True, capture_output=True
-    )
+    subprocess.run(["sh", "-c", command], cwd=folder, env=image_environment(), check=True, capture_output=True)
     return folder
 
 
@@ -61,11 +59,15 @@ def test_the_web_service_starts_and_its_health_check_passes(image: Path, tmp_pat
     given = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")}
     variables = image_environment() | web["environment"] | given | state
     words = [port if word == "8000" else word for word in web["command"]]
-    with subprocess.Popen([program(words[0]), *words[1:]], cwd=image, env=variables) as server:
-        check = [word.replace("8000", port) for word in web["healthcheck"]["test"][1:]]
+    check = [word.replace("8000", port) for word in web["healthcheck"]["test"][1:]]
+    server = subprocess.Popen([program(words[0]), *words[1:]], cwd=image, env=variables)
+    try:
         assert passes([sys.executable, *check[1:]], server)
-        assert b"static/admin" in page(port, "/admin/login/")
+        # Static files carry the digest of their content: they were collected.
+        assert re.search(rb"/static/\S+\.[0-9a-f]{12}\.css", page(port, "/admin/login/"))
+    finally:
         server.terminate()
+        server.wait(20)
 
 
 def free_port() -> str:

@@ -185,9 +185,7 @@ def test_a_process_that_took_over_an_old_pid_is_left_alone(run: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as stranger:
         seen = processes.look(stranger.pid)
         assert seen is not None
-        processes.remember(
-            place.record("postgres"), processes.Process(seen.pid, "another time", seen.command)
-        )
+        processes.remember(place.record("postgres"), processes.Process(seen.pid, "another time", seen.command))
         place.data("postgres").joinpath("postmaster.pid").write_text(f"{stranger.pid}\n")
         assert postgres.find(place) is None
         variables = start(place)

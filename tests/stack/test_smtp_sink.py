@@ -43,9 +43,7 @@ def message(subject: str) -> EmailMessage:
     return mail
 
 
-def test_a_message_is_stored_whole_and_listed(
-    sink: tuple[int, subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_a_message_is_stored_whole_and_listed(sink: tuple[int, subprocess.Popen[str]], tmp_path: Path) -> None:
     port, server = sink
     with smtplib.SMTP("127.0.0.1", port, timeout=5) as client:
         client.send_message(message("Ten % off – today"))
