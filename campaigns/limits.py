@@ -132,7 +132,7 @@ def strip_html(value: str) -> str:
 
 
 def metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter with what it reads and makes taken off the meter, the dear ones before they run."""
+    """The filter, with what it reads taken off the meter before it runs, and what it will make if that is more."""
 
     @with_context
     @wraps(function)
@@ -143,7 +143,6 @@ def metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         result = function(value, *args, **kwargs)
         if isinstance(result, int) and result.bit_length() > WHOLE_NUMBER_BITS:
             raise FilterArgumentError(f"{name}: the number is too long", token=None)
-        context.spend(weight(result))
         return result
 
     return run

@@ -141,4 +141,4 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.campaign_id} to {self.customer_id}: {self.state}"
+        return f"message {self.pk} ({self.state})"

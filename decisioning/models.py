@@ -1,5 +1,6 @@
 """The ledger, outcomes, artefacts, scores, snapshots and API keys, as PostgreSQL keeps them."""
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -111,6 +112,10 @@ class Decision(models.Model):
         indexes = [
             # A customer's decisions, newest first.
             models.Index(fields=["customer_id", "-at"], name="decision_of_customer"),
+            # Search by content, by rule and by customer.
+            GinIndex(fields=["items"], opclasses=["jsonb_path_ops"], name="decision_items"),
+            GinIndex(fields=["explanation"], opclasses=["jsonb_path_ops"], name="decision_explanation"),
+            models.Index(fields=["customer_key", "-at"], name="decision_of_key"),
             # The training window.
             models.Index(fields=["at"], name="decision_at"),
         ]

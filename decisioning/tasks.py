@@ -5,6 +5,8 @@ import logging
 from celery import shared_task
 from django.db import connection
 
+from rules.segments import recount
+
 from .config import clock
 from .flows import learn
 from .flows.deliver import deliver as deliver_messages
@@ -55,6 +57,12 @@ def keep_scores() -> None:
     for _ in range(ROUNDS):
         if not learn.score_pending(clock.now()):
             return
+
+
+@shared_task
+def recount_segments() -> None:
+    """Sizes of segments as entries and exits have left them."""
+    recount()
 
 
 @shared_task

@@ -26,6 +26,13 @@ UPDATE rules_segment s SET refreshed_at = %s,
 WHERE s.id = ANY(%s)
 """
 
+RECOUNT = """
+UPDATE rules_segment s SET size = v.size FROM (
+    SELECT s.id, count(m.id) AS size FROM rules_segment s
+    LEFT JOIN rules_membership m ON m.segment_id = s.id AND m.left_at IS NULL GROUP BY s.id
+) AS v WHERE v.id = s.id AND v.size <> s.size
+"""
+
 Pair = tuple[int, int]
 
 
@@ -58,6 +65,13 @@ def move(wanted: Mapping[int, Collection[int]], customers: Sequence[int], now: d
         cursor.execute(ENTER, [[s for s, _ in entering], [c for _, c in entering], [now] * len(entering)])
         entered = tuple(sorted(cursor.fetchall()))
     return Moves(entered, left)
+
+
+def recount() -> int:
+    """Correct the sizes that single entries and exits have moved; how many were."""
+    with connection.cursor() as cursor:
+        cursor.execute(RECOUNT)
+        return int(cursor.rowcount)
 
 
 def measure(segment_ids: Collection[int], now: datetime) -> None:

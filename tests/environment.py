@@ -5,7 +5,7 @@ import tempfile
 
 import pytest
 
-FIRST_DATABASE = 2
+FIRST_DATABASE, FIRST_BROKER = 2, 9
 
 
 def worker_number() -> int:
@@ -14,10 +14,12 @@ def worker_number() -> int:
 
 
 def with_database(url: str, number: int) -> str:
-    """The same Redis, another of its databases; for `unix://` and `redis://` addresses."""
+    """The same Redis, another of its databases; for `unix://`, `redis+socket://` and `redis://` addresses."""
     plain = url.partition("?")[0]
     if plain.startswith("unix://"):
         return f"{plain}?db={number}"
+    if plain.startswith("redis+socket://"):
+        return f"{plain}?virtual_host={number}"
     scheme, _, rest = plain.partition("://")
     return f"{scheme}://{rest.partition('/')[0]}/{number}"
 
@@ -25,6 +27,9 @@ def with_database(url: str, number: int) -> str:
 if "DATABASE_URL" not in os.environ or "REDIS_URL" not in os.environ:
     pytest.exit("Tests need PostgreSQL and Redis; run `make test`, which starts both.", returncode=4)
 os.environ["REDIS_URL"] = with_database(os.environ["REDIS_URL"], FIRST_DATABASE + worker_number())
+os.environ["CELERY_BROKER_URL"] = with_database(
+    os.environ.get("CELERY_BROKER_URL", os.environ["REDIS_URL"]), FIRST_BROKER + worker_number()
+)
 os.environ["DECISIONING_STATE_DIR"] = tempfile.mkdtemp(prefix="decisioning-test-")
 os.environ.setdefault("DECISIONING_ENV", "test")
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0123456789" * 5)

@@ -53,6 +53,7 @@ app.conf.update(
         "snapshot": {"task": "decisioning.tasks.keep_snapshot", "schedule": 1.0, "options": {"expires": 2}},
         "profiles": {"task": "decisioning.tasks.keep_profiles", "schedule": 2.0, "options": {"expires": 2}},
         "scores": {"task": "decisioning.tasks.keep_scores", "schedule": 2.0, "options": {"expires": 2}},
+        "sizes": {"task": "decisioning.tasks.recount_segments", "schedule": 10.0, "options": {"expires": 10}},
         "refresh": {"task": "decisioning.tasks.refresh_everything", "schedule": 3600.0, "options": {"expires": 600}},
         "train": {"task": "decisioning.tasks.train_scorer", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
     },

@@ -34,6 +34,7 @@ def _at(context: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     value: Any = context
     for step in path:
         if not isinstance(value, Mapping):
-            return None
+            # Short forms such as {"device": "kiosk"} mean the type or the name.
+            return value if step in ("type", "name") else None
         value = value.get(step)
     return value

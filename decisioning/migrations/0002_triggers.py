@@ -17,10 +17,11 @@ WATCHED = [
 ]
 
 NUMBER = """
-INSERT INTO decisioning_change (number, built) VALUES (0, -1);
+INSERT INTO decisioning_change (id, number, built) VALUES (1, 0, -1);
 CREATE FUNCTION decisioning_number_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE decisioning_change SET number = number + 1;
+    INSERT INTO decisioning_change (id, number, built) VALUES (1, 1, -1)
+    ON CONFLICT (id) DO UPDATE SET number = decisioning_change.number + 1;
     RETURN NULL;
 END $$;
 """
@@ -28,7 +29,9 @@ END $$;
 FREEZE = """
 CREATE FUNCTION rules_refuse_revision_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW IS DISTINCT FROM OLD AND NEW.published_by_id IS NOT DISTINCT FROM OLD.published_by_id THEN
+    -- Who published it may be forgotten; nothing else about it changes.
+    IF to_jsonb(NEW) - 'published_by_id' <> to_jsonb(OLD) - 'published_by_id' OR NEW.published_by_id IS NOT NULL
+       AND NEW.published_by_id IS DISTINCT FROM OLD.published_by_id THEN
         RAISE EXCEPTION 'A published revision never changes; publish a new one.';
     END IF;
     RETURN NEW;

@@ -1,14 +1,21 @@
 """Learned things in and out of PostgreSQL: signed when kept, verified before anything reads them."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
+from ..learning.clusters import Clusters
+from ..learning.scorer import Scorer
 from ..models import Artefact
 from .signing import sign, verify
 
 PURPOSE = "artefact"
+PARSERS: dict[str, Callable[[bytes], object]] = {
+    Artefact.Kind.SCORER: Scorer.from_artefact,
+    Artefact.Kind.CLUSTERING: Clusters.from_artefact,
+}
 
 
 class Tampered(ValueError):
@@ -28,8 +35,8 @@ def keep(kind: str, data: bytes, schema_hash: str, metrics: dict[str, Any], now:
 
 
 def activate(artefact: Artefact) -> None:
-    """Make it the one of its kind that is used; refuses one whose bytes were altered (Tampered)."""
-    read(artefact)
+    """Make it the one of its kind that is used; raises ValueError for one that was altered or cannot be read."""
+    PARSERS[artefact.kind](read(artefact))
     with transaction.atomic():
         Artefact.objects.select_for_update().filter(kind=artefact.kind, active=True).update(active=False)
         Artefact.objects.filter(pk=artefact.pk).update(active=True)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 def freeze() -> SnapshotData:
     """Read everything a decision needs in a handful of queries."""
-    scorer = _scorer()
+    scorer, priors = _scorer()
     return SnapshotData(
         contents=_contents(),
         placements=_placements(),
@@ -25,7 +25,7 @@ def freeze() -> SnapshotData:
         segments=tuple(SegmentItem(s.key, s.name) for s in Segment.objects.filter(active=True).order_by("key")),
         keys=_keys(),
         scorer=scorer,
-        priors=Scorer.from_artefact(scorer.data).priors if scorer else {},
+        priors=priors,
     )
 
 
@@ -93,11 +93,15 @@ def _keys() -> tuple[KeyItem, ...]:
     return tuple(KeyItem(row.prefix, row.digest, tuple(row.scopes), row.expires_at) for row in alive)
 
 
-def _scorer() -> ScorerItem | None:
+def _scorer() -> tuple[ScorerItem | None, dict[str, float]]:
+    """The active scorer and the priors it carries; one that cannot be read is left out."""
     row = artefacts.active(Artefact.Kind.SCORER)
+    if row is None:
+        return None, {}
     try:
-        return ScorerItem(row.pk, artefacts.read(row)) if row else None
-    except artefacts.Tampered as error:
+        data = artefacts.read(row)
+        return ScorerItem(row.pk, data), Scorer.from_artefact(data).priors
+    except ValueError as error:
         # Decisions go on without a scorer; the rung in every answer says so.
-        log.error("%s", error)
-        return None
+        log.error("%s is left out: %s", row, error)
+        return None, {}

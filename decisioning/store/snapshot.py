@@ -42,7 +42,7 @@ class Frozen(msgspec.Struct, frozen=True):
 def build() -> Snapshot | None:
     """Freeze what is published, if it changed; the new row, or None. Safe to call from anywhere at any time."""
     with transaction.atomic():
-        change = Change.objects.select_for_update().get()
+        change, _ = Change.objects.select_for_update().get_or_create(pk=1)
         if change.number == change.built:
             return None
         data = msgspec.msgpack.encode(freeze())

@@ -6,7 +6,7 @@ table from its value to the mask of terms that agree with it; the AND of all fac
 idea is that of bit-vector packet classification (Lakshman and Stiliadis, SIGCOMM 1998).
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,7 +29,7 @@ BLOCK = 16_384  # rules that share a set of tables; tables grow with the square 
 Key = TypeVar("Key", bound=Hashable)
 
 
-Row = tuple[str, Callable[[str, int], int] | None, int, list[int | float], list[int], int, FactTable]
+Row = tuple[str, Callable[[str, int], int] | None, int, list[int | float], list[int], FactTable]
 
 
 class RuleIndex(Generic[Key]):
@@ -113,25 +113,23 @@ class _Block:
                 left &= ~asking
         bits = bits_of(left, len(self.owners) + self.size)
         answers = bits[: self.size]
-        answers[self.owners[bits[self.size :].nonzero()[0]]] = True
+        further = bits[self.size :].nonzero()[0]
+        if further.size:
+            answers[self.owners[further]] = True
         return answers
 
     def _tabled(self, facts: Facts, now: int) -> int:
         """The terms every fact agrees with. The hot loop: what is common is not left to a call."""
-        left, get, search = self.everybody, facts.get, bisect_left
-        for name, texts, other, points, masks, missing, table in self.rows:
+        left, get, search = self.everybody, facts.get, bisect_right
+        for name, texts, other, starts, masks, table in self.rows:
             value: Any = get(name)
             kind = type(value)
             if kind is str and texts is not None:
                 left &= texts(value, other)
-            elif kind is float or kind is int:
-                if value == value:
-                    index = search(points, value)
-                    left &= masks[index + index + (points[index] == value)]
-                else:
-                    left &= missing
-            elif value is None and not table.elsewhere:
-                left &= missing
+            elif kind is float and value == value or kind is int:
+                left &= masks[search(starts, value)]
+            elif kind is list:
+                left &= table.lists.mask(value, now)
             else:
                 left &= table.mask(value, facts, now)
         return left

@@ -7,7 +7,6 @@ from rules.language.questions import AlwaysFalse, about_items
 from rules.language.slow import Asked, Slow
 
 ITEMS = frozenset({str, int, float})
-TEXT = frozenset({str})
 
 
 class ListTable:
@@ -53,8 +52,16 @@ class ListTable:
 
     def mask(self, value: list[Any], now: int) -> int:
         """The terms that agree with the list."""
-        # Where only texts are looked for, any item that can be hashed can be looked up.
-        items = value if self.texts_only and set(map(type, value)) <= TEXT else [i for i in value if type(i) in ITEMS]
+        try:
+            # Where only texts are looked for, no other item can be taken for one, and most items can be hashed.
+            return self._mask(value if self.texts_only else self._usable(value), value, now)
+        except TypeError:
+            return self._mask(self._usable(value), value, now)
+
+    def _usable(self, value: list[Any]) -> list[Any]:
+        return [item for item in value if type(item) in ITEMS]
+
+    def _mask(self, items: list[Any], value: list[Any], now: int) -> int:
         mask = self.agreed
         for found, known in self.layers:
             for item in items:

@@ -5,7 +5,8 @@ All the numbers that are asked about cut the line into points and gaps. Within a
 so the masks of all points and gaps are computed once, and a number is answered by one binary search.
 """
 
-from bisect import bisect_left
+import math
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -25,15 +26,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """`masks[2 i + 1]` belongs to `points[i]`, `masks[2 i]` to the gap before; the last point is infinity."""
+    """`masks[i]` belongs to the numbers from `starts[i - 1]` to just before `starts[i]`."""
 
-    points: list[Number]
+    starts: list[Number]
     masks: list[int]
 
     def mask(self, number: Number) -> int:
-        """The bits of all that are content with a number."""
-        index = bisect_left(self.points, number)
-        return self.masks[2 * index + (self.points[index] == number)]
+        """The bits of all that are content with a number, which is not NaN."""
+        return self.masks[bisect_right(self.starts, number)]
 
 
 def regions(asked: Iterable[tuple[int, Question]], everybody: int) -> Regions:
@@ -42,8 +42,7 @@ def regions(asked: Iterable[tuple[int, Question]], everybody: int) -> Regions:
     A bit that is not in `everybody` is content with no number.
     """
     asked = list(asked)
-    finite = {number for _, question in asked for number in question.numbers}
-    points: list[Number] = [*map(_comparable, sorted(finite - {float("inf")})), float("inf")]
+    points = sorted({number for _, question in asked for number in question.numbers})
     index = {number: place for place, number in enumerate(points)}
     last = 2 * len(points)
     wanted: dict[int, Ranges] = {}
@@ -51,7 +50,24 @@ def regions(asked: Iterable[tuple[int, Question]], everybody: int) -> Regions:
         ranges = _ranges(question, index, last)
         ranges = ranges if question.wanted else _complement(ranges, last)
         wanted[bit] = _intersection(wanted[bit], ranges) if bit in wanted else ranges
-    return Regions(points, _swept(wanted, last, everybody))
+    return _without_needless(points, _swept(wanted, last, everybody))
+
+
+def _without_needless(points: list[Number], masks: list[int]) -> Regions:
+    """From a mask per point and gap to one per stretch in which nothing changes."""
+    starts: list[Number] = []
+    kept = masks[:1]
+    for place, mask in enumerate(masks[1:]):
+        if mask != kept[-1]:
+            point = points[place // 2]
+            starts.append(_comparable(_next(point) if place % 2 else point))
+            kept.append(mask)
+    return Regions(starts, kept)
+
+
+def _next(number: Number) -> Number:
+    """The smallest number, whole or float, after this one."""
+    return math.nextafter(number, math.inf) if -SAFE < number < SAFE else math.floor(number) + 1
 
 
 def _comparable(number: Number) -> Number:

@@ -12,7 +12,8 @@ from redis.retry import Retry
 
 from campaigns.models import Content
 from decisioning.console import pages
-from decisioning.models import Change, Snapshot
+from decisioning.engine.types import SnapshotData
+from decisioning.models import Snapshot
 from decisioning.store import snapshot
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,9 +53,12 @@ def test_when_redis_is_away_the_save_stands_and_the_user_is_told(
 
 
 def test_when_no_snapshot_can_be_built_the_save_stands_and_the_user_is_told(
-    browser: Client, shop: dict[str, Any]
+    browser: Client, shop: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Change.objects.all().delete()
+    def unreadable() -> SnapshotData:
+        raise ValueError("a row that cannot be frozen")
+
+    monkeypatch.setattr(snapshot, "freeze", unreadable)
     assert "Saved, but no snapshot could be built" in save(browser, shop["campaigns_content"])
     assert Snapshot.objects.count() == 0
 

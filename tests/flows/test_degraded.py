@@ -7,15 +7,18 @@ from types import SimpleNamespace
 
 import pytest
 import redis
-from django.db import OperationalError
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, OperationalError, transaction
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from decisioning.api import doors
-from decisioning.models import Decision
+from decisioning.models import Artefact, Decision
 from decisioning.store import ledger as ledgers
 from decisioning.store import profiles, snapshot
 from decisioning.store.connection import HOT_TIMEOUT
+from decisioning.store.signing import sign
+from rules.models import Revision
 
 
 def client(address: tuple[str, int]) -> redis.Redis:
@@ -163,3 +166,22 @@ def test_a_batch_written_twice_adds_nothing(site):
         site.ledger.append(row)
     site.ledger.flush()
     assert Decision.objects.count() == 1
+
+
+def test_a_scorer_that_cannot_be_read_is_left_out_and_decisions_go_on(site, now):
+    Artefact.objects.create(
+        kind="scorer", data=b"{}", signature=sign("artefact", b"{}").hex(), active=True, trained_at=now
+    )
+    site.rule("one", 'IF age > 1 THEN HIDE "apple"')
+    site.publish()
+    decision = site.decide()["decision"]
+    assert (decision["scorer"], decision["rung"]) == (None, "rules")
+    assert decision["placements"][0]["rules"][0]["key"] == "one"
+
+
+def test_a_published_revision_cannot_be_changed_in_the_database(site):
+    rule = site.rule("one", 'IF age > 1 THEN HIDE "apple"')
+    user = get_user_model().objects.create_user("somebody")
+    for change in ({"text": "IF"}, {"text": "IF", "published_by": user}, {"published_by": user}, {"priority": 9}):
+        with pytest.raises(DatabaseError, match="never changes"), transaction.atomic():
+            Revision.objects.filter(rule=rule).update(**change)

@@ -58,7 +58,7 @@ def hold(run: Path, how: str) -> subprocess.Popen[str]:
     return child
 
 
-def eventually(question: object, seconds: float = 10.0) -> bool:
+def eventually(question: object, seconds: float = 30.0) -> bool:
     deadline = time.monotonic() + seconds
     while not question():  # type: ignore[operator]
         if time.monotonic() > deadline:

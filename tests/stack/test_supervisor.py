@@ -50,7 +50,7 @@ def system(place: Profile) -> Iterator[Supervisor]:
     system.stop()
 
 
-def eventually(question: Callable[[], object], seconds: float = 10.0) -> bool:
+def eventually(question: Callable[[], object], seconds: float = 30.0) -> bool:
     deadline = time.monotonic() + seconds
     while not question():
         if time.monotonic() > deadline:

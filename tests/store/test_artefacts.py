@@ -1,11 +1,21 @@
 """Learned things are read only when they carry our signature."""
 
+import numpy as np
 import pytest
 
+from decisioning.learning.features import learn_schema
+from decisioning.learning.scorer import Prior
 from decisioning.models import Artefact
 from decisioning.store import artefacts
 
 pytestmark = pytest.mark.django_db
+
+
+def scorer(rate: float = 0.5) -> bytes:
+    """The smallest scorer there is."""
+    rows = np.zeros((10, 1), np.float32)
+    schema = learn_schema({"age": "number"}, [{"age": 1}], [], {})
+    return Prior(schema).fit(rows, np.arange(10) < 10 * rate).to_artefact()
 
 
 def test_what_was_kept_is_read_back(now):
@@ -15,9 +25,9 @@ def test_what_was_kept_is_read_back(now):
 
 @pytest.mark.parametrize("change", [{"data": b"datA"}, {"signature": "00" * 32}])
 def test_an_altered_artefact_is_refused_and_the_active_one_stays(now, change):
-    champion = artefacts.keep("scorer", b"good", "", {}, now)
+    champion = artefacts.keep("scorer", scorer(), "", {}, now)
     artefacts.activate(champion)
-    bad = artefacts.keep("scorer", b"data", "", {}, now)
+    bad = artefacts.keep("scorer", scorer(0.2), "", {}, now)
     Artefact.objects.filter(pk=bad.pk).update(**change)
     with pytest.raises(artefacts.Tampered, match="altered"):
         artefacts.activate(Artefact.objects.get(pk=bad.pk))
@@ -25,11 +35,17 @@ def test_an_altered_artefact_is_refused_and_the_active_one_stays(now, change):
 
 
 def test_only_one_of_a_kind_is_active(now):
-    for data in (b"1", b"2"):
-        artefacts.activate(artefacts.keep("scorer", data, "", {}, now))
-    artefacts.activate(artefacts.keep("clustering", b"3", "", {}, now))
-    assert bytes(artefacts.active("scorer").data) == b"2"
-    assert Artefact.objects.filter(active=True).count() == 2
+    for rate in (0.1, 0.2):
+        artefacts.activate(artefacts.keep("scorer", scorer(rate), "", {}, now))
+    assert bytes(artefacts.active("scorer").data) == scorer(0.2)
+    assert Artefact.objects.filter(active=True).count() == 1
+
+
+def test_what_was_signed_but_cannot_be_read_is_not_activated(now):
+    cut = artefacts.keep("scorer", scorer()[:-20], "", {}, now)
+    with pytest.raises(ValueError, match="damaged"):
+        artefacts.activate(cut)
+    assert artefacts.active("scorer") is None
 
 
 def test_another_secret_reads_nothing(now, settings):

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 
@@ -69,19 +68,10 @@ class Processes:
 @pytest.fixture
 def processes(transactional_db: None, clean_redis: object, tmp_path: Path) -> Iterator[Processes]:
     """Processes that see the test's database, Redis database and state folder."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 10
-    broker = os.environ.get("CELERY_BROKER_URL", "")
-    broker = (
-        broker.rsplit("=", 1)[0] + f"={number}"
-        if "virtual_host=" in broker
-        else broker.rsplit("/", 1)[0] + f"/{number}"
-    )
     database = make_conninfo(os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"])
     # The state folder is the test's own: a process must not start from another test's snapshot.
     variables = {
         "DATABASE_URL": database,
-        "REDIS_URL": settings.REDIS_URL,
-        "CELERY_BROKER_URL": broker,
         "DECISIONING_STATE_DIR": str(tmp_path / "state"),
         "OMP_NUM_THREADS": "1",
     }
