@@ -13,9 +13,10 @@ from typing import Any
 import polars as pl
 
 from rules.language.columns import View, by_value
-from rules.language.exact import COMPARE, against, constant, items_equal
+from rules.language.exact import COMPARE, against, constant, holding, items_equal
 from rules.language.values import Moment, Relative, Version, read_moment, read_version, to_micros
 
+FEW = 4  # up to so many texts are compared one by one rather than looked up
 Answer = bool | None
 One = Callable[[Any, Any, int, bool], Answer]
 Frame = Callable[[View, Any, int, bool], pl.Expr | None]
@@ -133,11 +134,11 @@ def _list_equal(view: View, wanted: Any, ignoring: bool) -> pl.Expr:
     if kind is str and view.item == "text":
         if ignoring:
             raise AskPython
-        return view.expr.list.contains(pl.lit(wanted, dtype=pl.String))
+        return holding(view.expr, wanted, pl.String())
     if (kind is int or kind is float) and view.item in ("whole", "number"):
         return items_equal(view, wanted)
     if kind is bool and view.item == "flag":
-        return view.expr.list.contains(pl.lit(wanted))
+        return holding(view.expr, wanted, pl.Boolean())
     if view.item == "text" and kind is not bool and kind is not int and kind is not float:
         raise AskPython  # dates and versions written as texts
     return constant(view.expr, False)
@@ -156,9 +157,9 @@ def frame_between(view: View, wanted: Any, now: int, ignoring: bool) -> pl.Expr 
 def frame_inside(view: View, wanted: Any, now: int, ignoring: bool) -> pl.Expr | None:
     """The frame shape of `IN`."""
     texts = [one for one in wanted if type(one) is str]
-    if view.kind == "text" and not ignoring and len(texts) == len(wanted):
+    if view.kind == "text" and not ignoring and len(texts) == len(wanted) > FEW:
         return view.expr.is_in(pl.Series(texts, dtype=pl.String).implode())
-    if view.kind == "text":
+    if view.kind == "text" and (ignoring or len(texts) < len(wanted)):
         return by_value(view.expr, partial(_answered, inside, wanted, now, ignoring))
     answers = [_compared("=", view, one, now, ignoring) for one in wanted]
     known = [answer for answer in answers if answer is not None]

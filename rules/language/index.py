@@ -126,7 +126,7 @@ class _Block:
             kind = type(value)
             if kind is str and texts is not None:
                 left &= texts(value, other)
-            elif kind is float and value == value or kind is int:
+            elif kind is int or (kind is float and value == value):
                 left &= masks[search(starts, value)]
             elif kind is list:
                 left &= table.lists.mask(value, now)
@@ -138,15 +138,7 @@ class _Block:
 def _row(table: FactTable) -> Row:
     """What the loop over the facts needs of a table, unpacked once."""
     texts = None if table.more_texts else table.texts.get
-    return (
-        table.name,
-        texts,
-        table.text_other,
-        table.numbers.points,
-        table.numbers.masks,
-        table.missing,
-        table,
-    )
+    return table.name, texts, table.text_other, table.numbers.starts, table.numbers.masks, table
 
 
 class _ChanceTable:

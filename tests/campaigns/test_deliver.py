@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,10 +11,13 @@ import pytest
 from django.test import Client
 
 from campaigns import outbox
-from campaigns.models import Campaign, Message, Placement
+from campaigns.models import Campaign, Content, Message, Placement
 from decisioning.customers.models import Consent, Identity
 from decisioning.flows import deliver as deliver_module
+from decisioning.flows import message as message_module
 from decisioning.flows.deliver import ChosenContents, Delivered, deliver
+from decisioning.models import Decision
+from decisioning.store import snapshot
 
 from .conftest import let_leases_run_out, let_waits_end, make_campaign, make_customer, owe, states
 from .sink import Sink
@@ -64,6 +68,28 @@ def test_contents_come_from_the_resolver_and_the_decision_is_kept(sink: Sink, db
     message = Message.objects.get()
     assert (message.decision_id, message.body) == (DECISION, "<p>mail-top for ann in 2018</p>")
     assert UUID(sink.mails[0]["X-Decision-Id"]) == DECISION
+
+
+def test_the_products_own_resolver_chooses(
+    sink: Sink, db: None, clean_redis: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    holder = snapshot.Holder(tmp_path / "state", snapshot.patient())
+    monkeypatch.setattr(holder, "_thread", object())  # polled by hand
+    monkeypatch.setattr(message_module, "holder", holder)
+    placement = Placement.objects.create(key="mail-top", name="Top", policy="greedy", exploration=0)
+    Content.objects.create(key="tea", name="Tea", body={"title": "Fresh tea"})
+    owe(make_campaign(placement=placement, body="<p>{{ contents[0].title }}</p>"), "ann")
+    assert counts(deliver(NOW, message_module.choose, 10)) == {"claimed": 1, "retried": 1}
+    assert "NoSnapshot" in reason_of("ann")
+
+    snapshot.build()
+    holder.poll()
+    let_waits_end()
+    assert counts(deliver(NOW, message_module.choose, 10)) == {"claimed": 1, "sent": 1}
+    message = Message.objects.get()
+    assert message.body == "<p>Fresh tea</p>"
+    decision = Decision.objects.get(pk=message.decision_id)
+    assert (decision.source, decision.placement, decision.customer_key) == ("campaign", "mail-top", "ann")
 
 
 def test_traits_and_facts_fill_the_template(sink: Sink, db: None) -> None:
