@@ -32,7 +32,7 @@ SELECT d.customer_id, item->>'key', d.placement, d.at, (item->>'closes_at')::tim
        min(o.at) FILTER (WHERE o.kind = 'conversion'), d.facts::text
 FROM decisioning_decision d
 CROSS JOIN LATERAL jsonb_array_elements(d.items) AS item
-JOIN decisioning_outcome o ON o.decision_id = d.id AND o.content = item->>'key'
+JOIN decisioning_outcome o ON o.decision_id = d.id AND o.content = item->>'key' AND o.at <= %s
 LEFT JOIN campaigns_placement p ON p.key = d.placement
 WHERE d.customer_id IS NOT NULL AND d.at <= %s
 GROUP BY d.id, item, p.window_hours
@@ -66,7 +66,7 @@ TRAINING_LIMIT = timedelta(minutes=30)
 def showings(now: datetime) -> pl.DataFrame:
     """What the ledger says was shown to known customers by now, with facts as they were then (JSON)."""
     with connection.cursor() as cursor:
-        cursor.execute(SHOWINGS, [now])
+        cursor.execute(SHOWINGS, [now, now])
         frame = pl.DataFrame(cursor.fetchall(), schema=SHOWING_SCHEMA, orient="row")
     window = pl.duration(seconds=(pl.col("window_hours").fill_null(24.0) * 3600).cast(pl.Int64))
     return frame.with_columns(pl.coalesce("closes_at", pl.col("shown_at") + window)).drop("window_hours")

@@ -9,7 +9,7 @@ from rules.language.evaluate import matches
 from rules.language.explain import explain
 from rules.language.frames import matching_frame
 from rules.language.index import RuleIndex
+from rules.language.layout import format
 from rules.language.parser import parse
-from rules.language.printer import format
 
 __all__ = ["RuleError", "RuleIndex", "check", "explain", "format", "matches", "matching_frame", "parse"]

@@ -9,10 +9,10 @@ from typing import Any
 
 from rules.language import nodes
 from rules.language.errors import NOWHERE, RuleError
+from rules.language.layout import format
 from rules.language.literals import date_literal, version_literal, whole
 from rules.language.operators import OPERATORS
 from rules.language.parser import parse
-from rules.language.printer import format
 from rules.language.quoting import quote_pattern, unquote_pattern
 from rules.language.values import UNITS, Moment, Relative, Span, Version
 

@@ -1,4 +1,4 @@
-"""Comes in: nodes. Goes out: their one canonical text, which parses back into equal nodes."""
+"""Comes in: nodes. Goes out: the one canonical text of each, which parses back into equal nodes."""
 
 import re
 from functools import lru_cache
@@ -7,7 +7,6 @@ from rules.language import nodes
 from rules.language.quoting import quote, quote_pattern
 from rules.language.values import Moment, Relative, Span, Version
 
-WIDTH = 100
 PLAIN_NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W]\w*)*")
 PLAIN_EVENT = re.compile(r"[^\W\d]\w*")
 FULL_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:[-+].*)?")
@@ -24,32 +23,21 @@ KEYWORDS = frozenset(
 )  # fmt: skip
 
 
-def format(node: nodes.Node) -> str:
-    """The text of a condition or a rule; a rule takes several lines, one per part."""
-    if not isinstance(node, nodes.Rule):
-        return condition_text(node)
-    condition = condition_text(node.condition)
-    if isinstance(node.condition, nodes.All | nodes.Any) and len(condition) > WIDTH:
-        word, rank = ("AND", 2) if isinstance(node.condition, nodes.All) else ("OR", 1)
-        condition = f"\n   {word} ".join(_inner(part, rank) for part in node.condition.parts)
-    lines = [f"IF {condition}", f"THEN {_actions(node.then)}"]
-    if node.otherwise:
-        lines.append(f"ELSE {_actions(node.otherwise)}")
-    return "\n".join(lines)
-
-
 def condition_text(condition: nodes.Condition) -> str:
     """The text of a condition, on one line."""
-    if isinstance(condition, nodes.Any):
-        return " OR ".join(_inner(part, 1) for part in condition.parts)
-    if isinstance(condition, nodes.All):
-        return " AND ".join(_inner(part, 2) for part in condition.parts)
+    if isinstance(condition, nodes.All | nodes.Any):
+        return (" AND " if isinstance(condition, nodes.All) else " OR ").join(part_texts(condition))
     if isinstance(condition, nodes.Not):
         return f"NOT {_inner(condition.part, 3)}"
     return _chance(condition) if isinstance(condition, nodes.Chance) else _test(condition)
 
 
 RANK = {nodes.Any: 1, nodes.All: 2}
+
+
+def part_texts(group: nodes.All | nodes.Any) -> list[str]:
+    """The texts between a group's ANDs or ORs."""
+    return [_inner(part, RANK[type(group)]) for part in group.parts]
 
 
 def _inner(condition: nodes.Condition, around: int) -> str:
@@ -145,7 +133,8 @@ def number_text(number: int | float) -> str:
     return repr(number)
 
 
-def _actions(actions: tuple[nodes.Action, ...]) -> str:
+def actions_text(actions: tuple[nodes.Action, ...]) -> str:
+    """A branch of a rule."""
     return ", ".join(map(action_text, actions))
 
 

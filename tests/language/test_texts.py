@@ -179,3 +179,54 @@ def test_any_text_at_all_is_parsed_or_refused(text: str) -> None:
 def test_texts_made_to_hurt_are_refused_and_not_recursed_into(text: str) -> None:
     with pytest.raises(RuleError):
         parse(text)
+
+
+COMMENTED = """# who
+IF a = 1 # beside a
+   AND "#b" = "# no comment"
+   # before the or
+   AND (c = 1 OR d = 2)
+# what
+THEN SHOW "x" # shown
+# at the end
+"""
+LAID_OUT = """# who
+# beside a
+IF a = 1
+   AND "#b" = "# no comment"
+# before the or
+   AND (c = 1 OR d = 2)
+# what
+# shown
+THEN SHOW "x"
+# at the end"""
+
+
+def test_comments_are_kept_when_the_formatter_has_the_text() -> None:
+    laid_out = format(parse(COMMENTED), COMMENTED)
+    assert laid_out == LAID_OUT
+    assert format(parse(laid_out), laid_out) == laid_out
+    assert "#" not in format(parse("a = 1 # gone"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(everything | rules, st.randoms(use_true_random=False))
+def test_no_comment_is_lost_and_the_layout_is_stable(node: Node, dice: random.Random) -> None:
+    text = format(node)
+    places = [place for place, sign in enumerate(text) if sign == " " and text[:place].count('"') % 2 == 0]
+    for number, place in enumerate(sorted(dice.sample(places, min(2, len(places))), reverse=True)):
+        text = f"{text[:place]} # note {number}\n{text[place:]}"
+    try:
+        parsed = parse(text)
+    except RuleError:  # the place was inside a text with an escaped quote
+        return
+    laid_out = format(parsed, text)
+    assert parse(laid_out) == parsed
+    assert format(parse(laid_out), laid_out) == laid_out
+    assert [laid_out.count(f"# note {number}") for number in (0, 1)] == [text.count(f"# note {n}") for n in (0, 1)]
+
+
+def test_a_long_condition_takes_a_line_per_part() -> None:
+    parts = [f'a_rather_long_name_{number} = "{number}"' for number in range(5)]
+    assert format(parse(" AND ".join(parts))) == "\nAND ".join(parts)
+    assert format(parse(f"IF {' OR '.join(parts)} THEN STOP")) == "IF " + "\n   OR ".join(parts) + "\nTHEN STOP"

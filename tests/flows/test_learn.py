@@ -1,0 +1,176 @@
+"""From the ledger to a scorer in use: what is learned, what is refused, who is scored again."""
+
+from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID
+
+import polars as pl
+import pytest
+
+from campaigns.models import Content, Placement
+from decisioning.customers.models import Customer, FactVocabulary
+from decisioning.flows import learn
+from decisioning.flows.cluster import cluster
+from decisioning.flows.history import import_impressions
+from decisioning.models import Artefact, Decision, Outcome, Score
+from decisioning.store import profiles
+from rules.models import Membership, Segment
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
+TERMS = learn.Terms(placement="mail")
+
+
+@pytest.fixture
+def shop(now: datetime) -> list[Customer]:
+    """Customers whose orders range from 0 to 19, and two contents."""
+    Placement.objects.create(key="mail", name="Mail", window_hours=24)
+    for key in ("a", "b"):
+        Content.objects.create(key=key, name=key, attributes={"size": ord(key)})
+    FactVocabulary.objects.create(data={}, learned_at=now)
+    rows = [
+        Customer(
+            key=f"c-{n}",
+            facts={"orders_365d": n % 20, "spend_365d": 7.0 * (n % 20), "recency_days": n % 9},
+            facts_at=now,
+        )
+        for n in range(400)
+    ]
+    return Customer.objects.bulk_create(rows)
+
+
+def show(people: list[Customer], now: datetime, follows_orders: bool = True) -> None:
+    """Each saw both contents on one of forty days before now; those with many orders convert more often."""
+    dice = Random(4)
+    decisions, outcomes = [], []
+    for number, person in enumerate(people * 2):
+        at = now - timedelta(days=2 + number % 40)
+        row = Decision(
+            id=UUID(int=number + 1),
+            at=at,
+            customer_id=person.pk,
+            customer_key=person.key,
+            placement="mail",
+            rung="full",
+            reason="RANKED",
+            policy="greedy",
+            facts=person.facts,
+            items=[{"key": key, "rank": rank, "score": None, "propensity": 1.0} for rank, key in enumerate("ab", 1)],
+        )
+        decisions.append(row)
+        for key in "ab":
+            outcomes.append(
+                Outcome(decision_id=row.id, content=key, kind="impression", at=at, message_id=f"i-{number}{key}")
+            )
+            chance = person.facts["orders_365d"] / 20 if follows_orders else 0.4
+            if dice.random() < chance:
+                later = at + timedelta(hours=1)
+                outcomes.append(
+                    Outcome(decision_id=row.id, content=key, kind="conversion", at=later, message_id=f"c-{number}{key}")
+                )
+    Decision.objects.bulk_create(decisions)
+    Outcome.objects.bulk_create(outcomes)
+
+
+def test_a_scorer_that_has_learned_something_is_put_to_work(shop, now):
+    show(shop, now)
+    scorer = learn.train_scorer(now, TERMS)
+    assert scorer.active
+    assert scorer.metrics["auc_low"] > 0.6
+    assert scorer.metrics["rows"] == 1600
+    assert scorer.metrics["backtest"]["tested_rows"] > 0
+
+
+def test_a_scorer_no_better_than_chance_is_kept_but_not_used(shop, now):
+    show(shop, now, follows_orders=False)
+    scorer = learn.train_scorer(now, TERMS)
+    assert not scorer.active
+    assert "no better than chance" in scorer.metrics["refused"]
+
+
+def test_an_empty_ledger_is_a_clear_error(now):
+    with pytest.raises(ValueError, match="send impressions and conversions first"):
+        learn.train_scorer(now, TERMS)
+
+
+def test_what_was_never_seen_teaches_nothing(shop, now):
+    show(shop, now)
+    Outcome.objects.filter(kind="impression").delete()
+    Outcome.objects.filter(kind="conversion", content="b").delete()
+    assert set(learn.showings(now)["content_key"]) == {"a"}
+
+
+def test_a_showing_whose_window_is_open_is_not_counted_yet(shop, now):
+    show(shop, now)
+    assert learn.train_scorer(now - timedelta(days=20), TERMS).metrics["rows"] < 1600
+
+
+def test_nothing_that_happened_after_the_moment_is_seen(shop, now):
+    show(shop, now)
+    early = now - timedelta(days=20)
+    assert learn.showings(early)["shown_at"].max() <= early
+
+
+def test_everybody_is_scored_once_and_again_only_when_facts_are_newer(shop, now):
+    show(shop, now)
+    learn.train_scorer(now, TERMS)
+    moment = now + timedelta(minutes=1)
+    assert [learn.score_pending(moment, 250) for _ in range(3)] == [250, 150, 0]
+    few, many = (Score.objects.get(customer__key=key).values["a"] for key in ("c-1", "c-19"))
+    assert many > few + 0.3
+    profile = profiles.Profiles(profiles.patient()).find("customer_id", "c-19", "x").profile
+    assert profile.scores["a"] == many
+    Customer.objects.filter(key="c-1").update(facts_at=moment + timedelta(seconds=1))
+    assert learn.score_pending(moment + timedelta(minutes=1)) == 1
+
+
+def test_a_new_scorer_makes_everybody_be_scored_again(shop, now):
+    show(shop, now)
+    learn.train_scorer(now, TERMS)
+    moment = now + timedelta(minutes=1)
+    while learn.score_pending(moment):
+        pass
+    newer = learn.train_scorer(now + timedelta(seconds=1), TERMS)
+    while learn.score_pending(moment + timedelta(seconds=1)):
+        pass
+    assert set(Score.objects.values_list("artefact_id", flat=True)) == {newer.pk}
+    assert Artefact.objects.filter(kind="scorer", active=True).get() == newer
+
+
+def test_without_a_scorer_nobody_is_scored(shop, now):
+    assert learn.score_pending(now) == 0
+
+
+def test_clusters_become_segments_with_everybody_in_one(shop, now):
+    found = cluster(now)
+    assert found.active
+    names = Segment.objects.filter(kind="cluster", active=True)
+    assert names.count() == found.metrics["number"]
+    assert Membership.objects.filter(left_at__isnull=True, segment__in=names).count() == 400
+    assert sum(names.values_list("size", flat=True)) == 400
+
+
+def test_clustering_again_keeps_one_cluster_a_customer(shop, now):
+    cluster(now)
+    Customer.objects.filter(key__in=["c-1", "c-2"]).update(
+        facts={"orders_365d": 500, "spend_365d": 9e4, "recency_days": 0}
+    )
+    cluster(now + timedelta(hours=1))
+    stays = Membership.objects.filter(left_at__isnull=True, segment__kind="cluster")
+    assert stays.count() == stays.values("customer").distinct().count() == 400
+
+
+def test_imported_impressions_carry_the_facts_of_their_day_and_add_nothing_twice(shop, now):
+    shown = now - timedelta(days=10)
+    frame = pl.DataFrame(
+        {
+            "customer_key": ["c-1", "c-2", "nobody"],
+            "content_key": ["a", "b", "a"],
+            "shown_at": [shown] * 3,
+            "closes_at": [shown + timedelta(days=5)] * 3,
+            "converted_at": [shown + timedelta(days=1), None, None],
+        }
+    )
+    for _ in range(2):
+        assert import_impressions(frame, "mail", lambda more: None) == 2
+    assert (Decision.objects.count(), Outcome.objects.count()) == (2, 3)
+    assert Decision.objects.get(customer_key="c-1").facts["orders_365d"] == 0, "the log is empty before that day"
