@@ -11,5 +11,6 @@ The flow, and where each step lives:
 7. `flows.learn` trains on the ledger (`learning`), a worker scores everybody, the next snapshot carries it.
 8. `flows.deliver` sends what the outbox owes (`campaigns`).
 
-Start reading at `engine/resolver.py`, then `flows/decide.py`. Imports point down only; `pyproject.toml` holds the floors.
+Start reading at `engine/resolver.py`, then `flows/decide.py`. Imports point down only; `pyproject.toml` holds the
+floors.
 """

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from rules.language import nodes
-from rules.language.evaluate import holds
+from rules.language.evaluate import holds, value_of
 from rules.language.lookup import Facts, limit_of, share_of
 from rules.language.printer import operand_text
 from rules.language.regions import Question, regions
@@ -65,6 +65,13 @@ class RuleIndex(Generic[Key]):
         """The key of the first rule whose condition holds."""
         found = self.mask(facts, now, among)
         return self.keys[(found & -found).bit_length() - 1] if found else None
+
+    def misfits(self, facts: Facts, now: datetime) -> set[str]:
+        """The facts that are there, but of a type none of the rules' tests can be asked about."""
+        clock = to_micros(now)
+        tables = [row[-1] for _, block in self._blocks for row in block.rows]
+        found = [(table, value_of(table.operand, facts, clock)) for table in tables]
+        return {table.name for table, value in found if value is not None and not table.reads(value)}
 
     def among(self, keys: Iterable[Key]) -> int:
         """The mask of some rules (say, of one placement), to be passed to the methods above."""

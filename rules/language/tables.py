@@ -5,7 +5,7 @@ A term's bit is on when the value meets every literal the term has about this fa
 own table; a literal that fits none is asked from the operators (`Slow`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +13,10 @@ from rules.language import nodes
 from rules.language.evaluate import value_of
 from rules.language.lists import ListTable
 from rules.language.lookup import ALIASES, Facts
-from rules.language.questions import ALWAYS_FALSE, AlwaysFalse, about_date, about_number, about_text
+from rules.language.questions import ALWAYS_FALSE, AlwaysFalse, about_date, about_items, about_number, about_text
 from rules.language.regions import Question, Regions, regions
 from rules.language.slow import Asked, Slow
+from rules.language.terms import wanted_values
 from rules.language.values import ODD, plain, read_moment, to_micros
 
 
@@ -33,6 +34,7 @@ class FactTable:
         here = [one for one in asked if one.test.operator != "IS MISSING"]
         settled = [one.bit for one in asked if one.test.operator == "IS MISSING" and one.test.negated != one.positive]
         self.present = everybody & ~_bits(settled)
+        self.tests = {one.test for one in here}
         self.numbers = self._numbers(here)
         self.dates = DateTable(here, self.present)
         self.slow_dates = _slow(name, [one for one in here if about_date(one.test) is None])
@@ -40,6 +42,14 @@ class FactTable:
         self.text_dates, self.slow_texts = self._other_texts(here)
         self.more_texts = self.text_dates is not None or self.slow_texts is not None
         self.lists = ListTable(name, here, self.present)
+
+    def reads(self, value: Any) -> bool:
+        """Whether some test of this fact can be asked about a value of this type."""
+        kind = type(value)
+        about = ABOUT.get(float if kind is int else kind)
+        if about is None or not self.tests:
+            return not self.tests
+        return any(about(test) is not ALWAYS_FALSE for test in self.tests)
 
     def _numbers(self, asked: Sequence[Asked]) -> Regions:
         questions = [(one, about_number(one.test)) for one in asked]
@@ -125,6 +135,26 @@ class DateTable:
 
 
 KINDS = ("fixed", "age")
+
+
+def _about_flag(test: nodes.Test) -> object:
+    held = test.operator in ("=", "IN") and any(isinstance(value, bool) for value in wanted_values(test))
+    return None if held else ALWAYS_FALSE
+
+
+def _about_text(test: nodes.Test) -> object:
+    """A text may be a date as well."""
+    found = about_text(test)
+    return about_date(test) if found is ALWAYS_FALSE else found
+
+
+ABOUT: dict[type, Callable[[nodes.Test], object]] = {
+    str: _about_text,
+    float: about_number,
+    bool: _about_flag,
+    list: about_items,
+    datetime: about_date,
+}
 
 
 def _turned(one: Asked, question: Question) -> Question:

@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 UNITS = {"MINUTE": 60_000_000, "HOUR": 3_600_000_000, "DAY": 86_400_000_000, "WEEK": 604_800_000_000}
@@ -130,6 +132,8 @@ def plain(value: Any) -> Any:
 
 
 def _converted(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return plain(value.item())
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):

@@ -133,6 +133,11 @@ def test_a_wrong_key_is_refused_with_the_cure(site, key):
     assert "admin" in answer["error"]["message"]
 
 
+def test_a_known_prefix_with_another_secret_is_refused(site):
+    status, answer = site.post("/v1/decide", {"customer_id": "c-1", "placements": ["hero"]}, key=f"{site.key[:-1]}!")
+    assert (status, answer["error"]["code"]) == (401, "wrong_key")
+
+
 def test_a_key_may_only_do_what_its_scopes_say(site):
     _, narrow = keys.create("narrow", ["track"])
     site.publish()

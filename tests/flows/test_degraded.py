@@ -107,6 +107,14 @@ def test_a_cut_snapshot_file_is_passed_over_for_the_one_before(site, refusing):
     assert restarted.current.number == int(before.stem.split("-")[1])
 
 
+def test_a_snapshot_file_that_was_altered_but_still_reads_is_refused(site, refusing):
+    for path in site.holder.directory.glob("*.bin"):
+        path.write_bytes(path.read_bytes().replace(b"Apple", b"Bpple"))
+    restarted = snapshot.Holder(site.holder.directory, client(refusing))
+    restarted.start()
+    assert restarted.current is None
+
+
 def test_a_process_never_goes_back_to_an_older_snapshot(site, clean_redis):
     site.rule("one", 'IF age > 1 THEN HIDE "apple"')
     site.publish()

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.language import RuleIndex, matches, parse
+from rules.language import RuleIndex, matches, nodes, parse
 from rules.language import index as index_module
-from rules.language.nodes import Condition
+from rules.language.nodes import Condition, Named, leaves
+from rules.language.terms import wanted_values
 from tests.language.people import facts_for
 from tests.language.strategies import NOW, everything
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data(), st.lists(everything, min_size=1, max_size=8))
 def test_it_finds_what_the_walk_finds(data: st.DataObject, conditions: list[Condition]) -> None:
     index = RuleIndex(enumerate(conditions))
@@ -69,3 +70,39 @@ def test_it_keeps_a_condition_whole_that_would_have_too_many_terms() -> None:
     facts = {f"b{i}": 1 for i in range(6)}
     assert index.matching(facts, NOW) == ["wide"]
     assert index.matching(facts | {"b5": 2}, NOW) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data(), st.lists(everything, min_size=1, max_size=4))
+def test_a_misfit_is_a_fact_every_test_of_which_met_the_wrong_type(
+    data: st.DataObject, conditions: list[Condition]
+) -> None:
+    facts = data.draw(facts_for(conditions))
+    for name in RuleIndex(enumerate(conditions)).misfits(facts, NOW):
+        for condition in conditions:
+            for leaf in leaves(condition):
+                if isinstance(leaf, nodes.Test) and isinstance(leaf.operand, Named) and leaf.operand.name == name:
+                    wrong: dict[str, int] = {}
+                    matches(leaf, facts, NOW, wrong)
+                    compared = any(isinstance(value, Named) for value in wanted_values(leaf))
+                    assert compared or leaf.operator == "IS MISSING" or sum(wrong.values()) == 1
+
+
+def test_it_names_the_facts_of_a_wrong_type() -> None:
+    index = RuleIndex(
+        [("a", parse('age > 5 AND city = "x" AND seen < 2024-01-01')), ("b", parse("tags = 5 AND vip = TRUE"))]
+    )
+    assert index.misfits({"age": "5", "city": "y", "seen": "2024-01-01", "tags": [1], "vip": True}, NOW) == {"age"}
+    assert index.misfits({"age": 5, "city": 5, "seen": 5, "tags": "5", "vip": 1}, NOW) == {
+        "city",
+        "seen",
+        "tags",
+        "vip",
+    }
+    assert index.misfits({}, NOW) == set()
+
+
+def test_matches_counts_the_tests_that_met_a_wrong_type() -> None:
+    wrong: dict[str, int] = {}
+    assert matches(parse('age > 5 OR age = 3 OR city = "x"'), {"age": "5", "city": 1}, NOW, wrong) is False
+    assert wrong == {"age": 2, "city": 1}

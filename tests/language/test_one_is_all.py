@@ -1,13 +1,17 @@
 """One customer in Python and all customers in Polars: the same answer, whatever the condition."""
 
 import json
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.language import explain, matches, matching_frame, parse
+from rules.language import RuleIndex, explain, matches, matching_frame, parse
 from rules.language.frames import matching_frames
 from rules.language.nodes import Condition
 from tests.language.people import conditions_and_frames, facts_for
@@ -50,3 +54,23 @@ def test_it_gives_an_answer_for_every_row_even_without_columns() -> None:
     assert matching_frame(parse("y IS MISSING"), frame, NOW).to_list() == [True, True, True]
     assert matching_frame(parse("y = 1"), frame, NOW).to_list() == [False, False, False]
     assert matching_frame(parse("x = 1"), frame.clear(), NOW).to_list() == []
+
+
+@pytest.mark.parametrize(
+    ("value", "condition"),
+    [
+        (np.int64(5), "x = 5"),
+        (np.float32(0.5), "x = 0.5"),
+        (np.bool_(True), "x = TRUE"),
+        (np.str_("a"), 'x = "a"'),
+        (np.float64("nan"), "x IS MISSING"),
+        (Decimal("1.5"), "x = 1.5"),
+        (date(2024, 1, 1), "x = 2024-01-01"),
+        (("a", "b"), 'x = "b"'),
+        ({"a"}, 'x CONTAINS "a"'),
+        ({"deep": 1}, "x IS PRESENT AND NOT x = 1"),
+    ],
+)
+def test_values_of_other_libraries_are_taken_for_what_they_are(value: object, condition: str) -> None:
+    assert matches(parse(condition), {"x": value}, NOW) is True
+    assert RuleIndex([("rule", parse(condition))]).matching({"x": value}, NOW) == ["rule"]

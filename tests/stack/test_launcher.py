@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -49,18 +51,22 @@ def fill(variables: dict[str, str]) -> None:
     redis.Redis.from_url(variables["REDIS_URL"]).set("kept", 42)
 
 
-def hold(run: Path, how: str) -> subprocess.Popen[str]:
-    """Another process that holds the servers of the profile `demo`."""
+@contextmanager
+def held(run: Path, how: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the servers of the profile `demo`; killed at the end of the block."""
     words = [sys.executable, "-c", HOLD, str(run), how]
-    child = subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "up\n"
-    return child
+    with subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        try:
+            assert child.stdout.readline() == "up\n"
+            yield child
+        finally:
+            child.kill()
 
 
-def eventually(question: object, seconds: float = 30.0) -> bool:
+def eventually(question: Callable[[], object], seconds: float = 30.0) -> bool:
     deadline = time.monotonic() + seconds
-    while not question():  # type: ignore[operator]
+    while not question():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
@@ -124,10 +130,8 @@ def kill(place: Profile) -> None:
 
 def test_servers_of_a_killed_launcher_are_adopted(run: Path) -> None:
     place = profile("demo", run)
-    launcher = hold(run, "free")
-    server = postgres.find(place)
-    launcher.kill()
-    launcher.wait()
+    with held(run, "free"):
+        server = postgres.find(place)
     with stack("demo", run):
         assert postgres.find(place) == server
     assert postgres.find(place) is None
@@ -136,9 +140,8 @@ def test_servers_of_a_killed_launcher_are_adopted(run: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the leash is Linux's")
 def test_servers_on_a_leash_end_when_their_launcher_is_killed(run: Path) -> None:
     place = profile("demo", run)
-    launcher = hold(run, "leash")
-    launcher.kill()
-    launcher.wait()
+    with held(run, "leash"):
+        assert postgres.find(place) is not None
     assert eventually(lambda: postgres.find(place) is None and valkey.find(place) is None)
     with stack("demo", run) as variables:
         assert one(variables, "SELECT 1") == 1
@@ -160,9 +163,8 @@ def test_lost_records_and_a_lost_socket_folder_do_not_stop_the_next_start(run: P
 
 def test_the_last_user_stops_the_servers_not_the_first(run: Path) -> None:
     place = profile("demo", run)
-    other = hold(run, "free")
-    with stack("demo", run) as variables:
-        other.terminate()
+    with held(run, "free") as other, stack("demo", run) as variables:
+        other.send_signal(signal.SIGINT)
         other.wait()
         assert one(variables, "SELECT 1") == 1
     assert postgres.find(place) is None

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,9 +111,8 @@ def test_lines_go_to_a_log_file_of_each_child(system: Supervisor) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the leash is Linux's")
 def test_children_of_a_killed_supervisor_are_asked_to_stop(place: Profile) -> None:
-    parent, child = supervise(place, SLEEPER)
-    parent.kill()
-    parent.wait()
+    with supervised(place, SLEEPER) as (parent, child):
+        parent.kill()
     assert eventually(lambda: processes.look(child) is None)
 
 
@@ -121,10 +121,10 @@ def test_what_survives_a_killed_supervisor_is_ended_at_the_next_start(
     place: Profile, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(strays, "GENTLE_SECONDS", 0.3)
-    parent, child = supervise(place, STUBBORN)
-    assert eventually(lambda: place.folder.joinpath("log", "deaf.log").read_text() == "deaf\n")
-    parent.kill()
-    parent.wait()
+    with supervised(place, STUBBORN) as (parent, child):
+        log = place.folder / "log" / "deaf.log"
+        assert eventually(lambda: log.exists() and log.read_text() == "deaf\n")
+        parent.kill()
     other = profile("other", run)
     other.prepare()
     assert strays.end(other) == 0
@@ -133,8 +133,13 @@ def test_what_survives_a_killed_supervisor_is_ended_at_the_next_start(
     assert processes.look(child) is None
 
 
-def supervise(place: Profile, words: list[str]) -> tuple[subprocess.Popen[str], int]:
+@contextmanager
+def supervised(place: Profile, words: list[str]) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Another process that supervises one child; that process and the child's pid."""
     command = [sys.executable, "-c", SUPERVISE, str(place.run), *words]
-    parent = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    return parent, int(parent.stdout.readline())
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        try:
+            yield parent, int(parent.stdout.readline())
+        finally:
+            parent.kill()

@@ -34,9 +34,7 @@ COMMANDS = {
     "smoke": Command("run the loop once and exit", DEMO, lambda words: demo.smoke()),
     "test": Command("every test but those in a browser", TESTS, suite.test),
     "e2e": Command("the tests in a browser", (*TESTS, "e2e"), suite.e2e),
-    "check": Command(
-        "style, types, import floors, migrations, deployment", TESTS, lambda words: checks.check()
-    ),
+    "check": Command("style, types, import floors, migrations, deployment", TESTS, lambda words: checks.check()),
     "bench": Command("speed, next to peers", (*TESTS, "bench"), lambda words: suite.measure("bench", words)),
     "learn-report": Command("quality of what is learned", TESTS, lambda words: suite.measure("learn", words)),
     "fault": Command("break things and count", TESTS, lambda words: suite.measure("fault", words)),

@@ -15,6 +15,7 @@ from tools.devstack.places import REPOSITORY, profile
 from tools.devstack.stack import stack
 
 PACKAGES = ("decisioning", "rules", "campaigns", "tools")
+RUFF, BRIEFLY = (sys.executable, "-m", "ruff"), ("--quiet", "--output-format=concise")
 MANAGE = (sys.executable, "manage.py")
 # What a production start needs; the values only have to be well formed, nothing is connected to.
 PRODUCTION = {
@@ -36,8 +37,8 @@ class Check:
 
 
 CHECKS = (
-    Check("ruff check", (sys.executable, "-m", "ruff", "check", "--quiet", "--output-format=concise", ".")),
-    Check("ruff format", (sys.executable, "-m", "ruff", "format", "--check", "--quiet", ".")),
+    Check("ruff check", (*RUFF, "check", *BRIEFLY, ".")),
+    Check("ruff format", (*RUFF, "format", "--check", *BRIEFLY, ".")),
     Check("mypy", (sys.executable, "-m", "mypy", *PACKAGES)),
     Check("import-linter", (str(Path(sys.executable).with_name("lint-imports")), "--no-logo")),
     Check("migrations", (*MANAGE, "makemigrations", "--check", "--dry-run")),

@@ -158,9 +158,7 @@ def _take(lock: IO[str], place: Profile) -> None:
     except BlockingIOError:
         other = processes.recall(place.record("supervisor"))
         who = f"process {other.pid}" if other else "another process"
-        raise StackError(
-            f"`make {place.name}` already runs ({who}). Stop it there, or with `make down`."
-        ) from None
+        raise StackError(f"`make {place.name}` already runs ({who}). Stop it there, or with `make down`.") from None
 
 
 @contextmanager

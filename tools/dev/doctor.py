@@ -88,9 +88,7 @@ def _account() -> Finding:
         return Finding("account", "ordinary user: PostgreSQL runs as you")
     if os.environ.get("DATABASE_URL"):
         return Finding("account", "root, with a database of yours")
-    namespaces = (
-        subprocess.run([*accounts.NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
-    )
+    namespaces = subprocess.run([*accounts.NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
     if namespaces:
         return Finding("account", "root: PostgreSQL runs in a user namespace")
     return Finding("account", "root without user namespaces: PostgreSQL runs as an unprivileged account")

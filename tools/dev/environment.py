@@ -27,7 +27,7 @@ def product_environment(place: Profile, servers: dict[str, str]) -> dict[str, st
         **servers,
         MARK: str(place.folder),
         "DJANGO_SETTINGS_MODULE": "decisioning.config.settings",
-        "DECISIONING_ENV": "demo",
+        "DECISIONING_ENV": "demo" if place.durable else "test",
         "SECRET_KEY": secret(place.run),
         "DECISIONING_STATE_DIR": str(_folder(place, "state")),
         # Forked children hang in LightGBM and KMeans when the parent used more OpenMP threads.
@@ -36,9 +36,7 @@ def product_environment(place: Profile, servers: dict[str, str]) -> dict[str, st
     }
 
 
-def demo_environment(
-    place: Profile, servers: dict[str, str], web_port: int, mail_port: int
-) -> dict[str, str]:
+def demo_environment(place: Profile, servers: dict[str, str], web_port: int, mail_port: int) -> dict[str, str]:
     """The same with what a whole running system has: a mail server, an address and the data's clock."""
     return product_environment(place, servers) | {
         "DECISIONING_CLOCK_OFFSET": str(clock_offset(place)),

@@ -40,9 +40,7 @@ def env(words: list[str]) -> int:
 def down() -> int:
     """Stop whatever of ours runs in this tree, in every profile."""
     results = [_take_down(place) for place in known_profiles()]
-    print(
-        "── Nothing of this tree runs any more." if all(results) else "── Something did not stop; see above."
-    )
+    print("── Nothing of this tree runs any more." if all(results) else "── Something did not stop; see above.")
     return 0 if all(results) else 1
 
 
@@ -60,9 +58,7 @@ def reset() -> int:
     except FileNotFoundError:
         pass
     except PermissionError as error:
-        raise StackError(
-            f"{error.filename} belongs to another user; run `make reset` as that user."
-        ) from error
+        raise StackError(f"{error.filename} belongs to another user; run `make reset` as that user.") from error
     print(f"── {folder} is gone; the next start begins anew.")
     return 0
 

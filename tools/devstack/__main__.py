@@ -50,9 +50,7 @@ def _run(options: argparse.Namespace, place: Profile, rest: list[str]) -> int:
     if options.command == "stop":
         return 0 if stop(place) else 1
     if options.command == "status":
-        print(
-            "\n".join(line for known in known_profiles() for line in status(known)) or "nothing was started"
-        )
+        print("\n".join(line for known in known_profiles() for line in status(known)) or "nothing was started")
         return 0
     if options.command == "env":
         return _print_exports(environment(place))

@@ -34,9 +34,7 @@ class Account:
     prefix: tuple[str, ...] = ()
     ids: tuple[int, int] | None = None
 
-    def popen(
-        self, arguments: Sequence[str | Path], log: IO[bytes], leash: bool = False
-    ) -> subprocess.Popen[bytes]:
+    def popen(self, arguments: Sequence[str | Path], log: IO[bytes], leash: bool = False) -> subprocess.Popen[bytes]:
         """Start a server in its own session; on a leash the kernel stops it when its parent dies.
 
         The leash is put on inside the namespace: entering one would take it off again.

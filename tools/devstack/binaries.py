@@ -44,9 +44,7 @@ def valkey_server() -> Path:
 
 def major_version(folder: Path) -> str:
     """The major version of the PostgreSQL in `folder`, such as "18"."""
-    text = subprocess.run(
-        [folder / "postgres", "--version"], capture_output=True, text=True, check=True
-    ).stdout
+    text = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
     found = re.search(r"(\d+)", text)
     if not found:
         raise StackError(f"{folder}/postgres --version says {text!r}, which names no version.")

@@ -133,9 +133,7 @@ def _launch(profile: Profile, place: Installation, sockets: Path, leash: bool) -
     settings = SETTINGS | ({} if profile.durable else FORGETFUL) | {"unix_socket_directories": str(sockets)}
     options = [f"--{name}={value}" for name, value in settings.items()]
     with profile.log(SERVICE).open("wb") as log:
-        child = place.account.popen(
-            [place.programs / "postgres", "-D", place.data, *options], log, leash=leash
-        )
+        child = place.account.popen([place.programs / "postgres", "-D", place.data, *options], log, leash=leash)
     deadline = time.monotonic() + START_SECONDS
     while child.poll() is None and time.monotonic() < deadline:
         if _accepts(place, sockets) and (server := processes.look(child.pid)):

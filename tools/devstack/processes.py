@@ -38,9 +38,7 @@ def look(pid: int) -> Process | None:
 def _look_proc(pid: int) -> Process | None:
     try:
         stat = PROC.joinpath(str(pid), "stat").read_text()
-        command = (
-            PROC.joinpath(str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        )
+        command = PROC.joinpath(str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return None
     # The name (field 2) is in parentheses and may hold spaces; the state is the first field after it.

@@ -47,8 +47,7 @@ def environment(place: Profile, given: Mapping[str, str] | None = None) -> dict[
     sockets = place.known_socket_folder()
     if sockets is None and not (outside.get(GIVEN_DATABASE) and outside.get(GIVEN_REDIS)):
         raise StackError(
-            f"Profile {place.name} is not running. Start it: "
-            f"python -m tools.devstack start --profile {place.name}"
+            f"Profile {place.name} is not running. Start it: python -m tools.devstack start --profile {place.name}"
         )
     return {
         GIVEN_DATABASE: outside.get(GIVEN_DATABASE) or postgres.url(place),
