@@ -98,7 +98,7 @@ def order_events(tables: Tables) -> pl.LazyFrame:
     return (
         tables.raw("transactions")
         .join(tables.products(), on="product_id", how="left", maintain_order="left")
-        .group_by("basket_id")
+        .group_by("basket_id", maintain_order=True)
         .agg(
             pl.col("household_id", "store_id", "transaction_timestamp").first(),
             pl.col("sales_value").sum().round(2).alias("total"),

@@ -45,9 +45,11 @@ def shares(tables: Tables, column: str) -> dict[int, dict[str, float]]:
         .group_by(*coupon, column)
         .len()
         .with_columns(share=pl.col("len") / pl.col("len").sum().over(coupon))
+        # Sums of floats depend on their order: a fixed one gives the same shares at every reading.
+        .sort(*coupon, column)
     )
     means = (
-        counts.group_by("campaign_id", column)
+        counts.group_by("campaign_id", column, maintain_order=True)
         .agg(pl.col("share").sum())
         .with_columns((pl.col("share") / pl.col("share").sum().over("campaign_id")).round(4))
         .sort("campaign_id", "share", column, descending=[False, True, False])
