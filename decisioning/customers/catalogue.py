@@ -62,9 +62,7 @@ def learnt_facts(vocabulary: Vocabulary) -> dict[str, str]:
     return {
         fact.name: kinds[fact.type]
         for fact in built_in_facts(vocabulary)
-        if fact.type in kinds
-        and (fact.type != "text" or fact.source is Source.TRAITS)
-        and fact.name not in GROWING
+        if fact.type in kinds and (fact.type != "text" or fact.source is Source.TRAITS) and fact.name not in GROWING
     }
 
 

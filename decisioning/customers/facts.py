@@ -109,9 +109,7 @@ def learn_vocabulary(
     return vocabulary_of(prepare(events).before(aware(now), inclusive=True), customers, now, time_zone)
 
 
-def vocabulary_of(
-    known: Prepared, customers: pl.DataFrame, now: datetime, time_zone: str = "UTC"
-) -> Vocabulary:
+def vocabulary_of(known: Prepared, customers: pl.DataFrame, now: datetime, time_zone: str = "UTC") -> Vocabulary:
     age = age_at(now)
     recent = pl.col("total").filter(age < YEAR)
     rfm = known.orders.group_by("customer_id").agg(
@@ -177,9 +175,7 @@ def with_aggregates(frame: pl.DataFrame, table: pl.DataFrame, facts: Sequence[Bu
     """The frame with one column a fact; customers without rows get the fact's `empty`."""
     grouped = table.group_by("customer_id").agg([fact.expression.alias(fact.name) for fact in facts])
     joined = frame.join(grouped, on="customer_id", how="left", maintain_order="left")
-    return joined.with_columns(
-        pl.col(fact.name).fill_null(fact.empty) for fact in facts if fact.empty is not None
-    )
+    return joined.with_columns(pl.col(fact.name).fill_null(fact.empty) for fact in facts if fact.empty is not None)
 
 
 def declared(customers: pl.DataFrame, vocabulary: Vocabulary) -> pl.DataFrame:

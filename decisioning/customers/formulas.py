@@ -64,9 +64,7 @@ def within(days: int) -> pl.Expr:
     return pl.col("age") < days
 
 
-def number(
-    name: str, label: str, text: str, source: Source, how: pl.Expr, empty: float | None = None
-) -> BuiltIn:
+def number(name: str, label: str, text: str, source: Source, how: pl.Expr, empty: float | None = None) -> BuiltIn:
     return BuiltIn(name, "number", label, text, source, how, empty)
 
 
@@ -78,9 +76,7 @@ def activity_facts() -> Iterator[BuiltIn]:
     for days in WINDOWS:
         how = pl.col("day").filter(active & within(days)).n_unique()
         label = f"Visits in {days} days"
-        yield number(
-            f"visits_{days}d", label, f"Days with activity in the last {days}.", Source.EVENTS, how, 0
-        )
+        yield number(f"visits_{days}d", label, f"Days with activity in the last {days}.", Source.EVENTS, how, 0)
     tenure = pl.col("age").filter(active).max()
     yield number("tenure_days", "Known for (days)", "Days since the first activity.", Source.EVENTS, tenure)
 
@@ -94,9 +90,7 @@ def order_facts() -> Iterator[BuiltIn]:
         yield number(f"orders_{days}d", f"Orders in {days} days", text, Source.ORDERS, within(days).sum(), 0)
     yield number("recency_days", "Days since last order", "Missing without orders.", Source.ORDERS, age.min())
     yield BuiltIn("last_order_at", "date", "Last order", "When the last order was.", Source.ORDERS, at.max())
-    yield BuiltIn(
-        "first_order_at", "date", "First order", "When the first order was.", Source.ORDERS, at.min()
-    )
+    yield BuiltIn("first_order_at", "date", "First order", "When the first order was.", Source.ORDERS, at.min())
     gap = (age.max() - age.min()) / (pl.len() - 1)
     how = pl.when(pl.len() > 1).then(gap)
     text = "Mean days between orders; missing before the second order."
@@ -136,9 +130,7 @@ def coupon_facts() -> Iterator[BuiltIn]:
         yield number(f"campaigns_received_{days}d", f"Campaigns in {days} days", text, Source.EVENTS, sent, 0)
     answered = pl.col("content_key").filter(redeemed & within(YEAR)).drop_nulls().n_unique()
     text = "Different campaigns with a redemption in the last 365 days."
-    yield number(
-        "campaigns_redeemed_365d", "Campaigns redeemed in 365 days", text, Source.EVENTS, answered, 0
-    )
+    yield number("campaigns_redeemed_365d", "Campaigns redeemed in 365 days", text, Source.EVENTS, answered, 0)
     since = pl.col("age").filter(redeemed).min()
     text = "Days since the last redemption; missing without one."
     yield number("days_since_redemption", "Days since redemption", text, Source.EVENTS, since)
@@ -179,9 +171,7 @@ def taste_facts(vocabulary: Vocabulary) -> Iterator[BuiltIn]:
     yield BuiltIn("favourite_categories", "text_list", "Favourite categories", text, Source.CATEGORIES, how)
     text = "Categories bought from in the last 30 days, by name."
     how = pl.col("category").filter(within(30)).sort()
-    yield BuiltIn(
-        "recent_purchase_in_category", "text_list", "Recent purchases", text, Source.CATEGORIES, how
-    )
+    yield BuiltIn("recent_purchase_in_category", "text_list", "Recent purchases", text, Source.CATEGORIES, how)
     text = "Different product categories bought in the last 365 days."
     yield number("categories_bought", "Categories bought", text, Source.CATEGORIES, pl.len(), 0)
     for department, name in share_facts(vocabulary).items():

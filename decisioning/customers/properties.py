@@ -72,9 +72,7 @@ def read_orders(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
         orders = [read_order(text) for text in known]
     counts = [len(order.products or ()) for order in orders]
     amounts: dict[str, Any] = {name: [getattr(order, name) for order in orders] for name in AMOUNTS}
-    frame = pl.DataFrame(
-        {**amounts, "items": counts}, schema={**dict.fromkeys(AMOUNTS, pl.Float64), "items": pl.Int64}
-    )
+    frame = pl.DataFrame({**amounts, "items": counts}, schema={**dict.fromkeys(AMOUNTS, pl.Float64), "items": pl.Int64})
     rows = pl.int_range(frame.height, dtype=pl.UInt32, eager=True).alias("row")
     lines = list(chain.from_iterable(order.products or () for order in orders))
     columns = [pl.Series(name, list(map(attrgetter(name), lines)), kind) for name, kind in LINE_TYPES.items()]
@@ -108,13 +106,9 @@ def read_line(line: object) -> Line:
 def read_redemptions(texts: pl.Series) -> pl.DataFrame:
     """coupons (a missing count is one) and content_key, one row a text."""
     answers = [read_redemption(text) for text in texts.to_list()]
-    coupons = [
-        1 if answer.coupons is None else int(min(max(answer.coupons, 0), MOST_COUPONS)) for answer in answers
-    ]
+    coupons = [1 if answer.coupons is None else int(min(max(answer.coupons, 0), MOST_COUPONS)) for answer in answers]
     keys = [answer.content_key for answer in answers]
-    return pl.DataFrame(
-        {"coupons": coupons, "content_key": keys}, {"coupons": pl.Int64, "content_key": pl.String}
-    )
+    return pl.DataFrame({"coupons": coupons, "content_key": keys}, {"coupons": pl.Int64, "content_key": pl.String})
 
 
 def read_redemption(text: str | None) -> Redemption:

@@ -89,9 +89,7 @@ def trait_types(traits: Iterable[str | None]) -> tuple[tuple[str, str], ...]:
             if type(value) in TYPES:
                 seen.setdefault(name, Counter())[TYPES[type(value)]] += 1
     common = sorted(seen, key=lambda name: (-seen[name].total(), name))[:MOST_TRAITS]
-    return tuple(
-        (name, min(seen[name], key=lambda kind: (-seen[name][kind], kind))) for name in sorted(common)
-    )
+    return tuple((name, min(seen[name], key=lambda kind: (-seen[name][kind], kind))) for name in sorted(common))
 
 
 def quintile_edges(values: pl.Series) -> tuple[float, ...]:

@@ -88,9 +88,7 @@ class Clusters:
                 raise ValueError("another kind or format")
             return cls.from_dict(body)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"This is no clustering artefact ({error}); fit the clustering again."
-            ) from error
+            raise ValueError(f"This is no clustering artefact ({error}); fit the clustering again.") from error
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> Self:

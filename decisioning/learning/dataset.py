@@ -103,9 +103,7 @@ def positions(keys: pl.Series, contents: Sequence[Content]) -> list[int]:
     place = {content.key: position for position, content in enumerate(contents)}
     unknown = sorted(set(keys.unique()) - set(place))
     if unknown:
-        raise ValueError(
-            f"Showings of unknown contents: {', '.join(unknown[:5])}. Hand in their attributes too."
-        )
+        raise ValueError(f"Showings of unknown contents: {', '.join(unknown[:5])}. Hand in their attributes too.")
     return [place[key] for key in keys]
 
 

@@ -37,9 +37,7 @@ class Ranking:
         self.order = np.argsort(values, kind="stable")
         ranked = values[self.order]
         # Rows with equal scores form one step: they are neither above nor below each other.
-        self.starts = (
-            np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if len(ranked) else np.array([], int)
-        )
+        self.starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if len(ranked) else np.array([], int)
         self.positive = np.asarray(y)[self.order] == 1
 
     def auc(self, weights: Floats | None = None) -> float:

@@ -46,9 +46,7 @@ class Scorer(ABC):
         Scorer.family[cls.kind] = cls
 
     @abstractmethod
-    def fit(
-        self, X: Matrix, y: Labels, contents: Sequence[str] = (), at: npt.ArrayLike | None = None
-    ) -> Self:
+    def fit(self, X: Matrix, y: Labels, contents: Sequence[str] = (), at: npt.ArrayLike | None = None) -> Self:
         """Learn from rows with outcomes 0 and 1; `contents` and `at` are each row's content key and time."""
 
     @abstractmethod
@@ -104,9 +102,7 @@ class Scorer(ABC):
             scorer = kind.restored(FeatureSchema.from_dict(body["schema"]), learned)
             scorer.rate_, scorer.priors_ = float(body["rate"]), dict(body["priors"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"This is no scorer artefact, or a damaged one ({error}); train again."
-            ) from error
+            raise ValueError(f"This is no scorer artefact, or a damaged one ({error}); train again.") from error
         return scorer
 
     def learn_rates(self, y: Labels, contents: Sequence[str]) -> None:

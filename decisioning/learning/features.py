@@ -96,9 +96,7 @@ def number(value: object) -> float:
     return found if abs(found) <= LARGEST else MISSING
 
 
-def encode_facts(
-    schema: FeatureSchema, facts: Facts | Sequence[Facts] | pl.DataFrame
-) -> npt.NDArray[np.float64]:
+def encode_facts(schema: FeatureSchema, facts: Facts | Sequence[Facts] | pl.DataFrame) -> npt.NDArray[np.float64]:
     """(customers, fact columns and then facts of crosses): numbers, category codes, NaN for what is missing.
 
     A frame may lack columns that nobody has a value for.
@@ -181,9 +179,7 @@ def learn_schema(
     example {"departments": {"Grocery": "share_grocery"}}. Category levels are those seen in the rows.
     """
     columns = [
-        Column(
-            name, "fact", name, kind, ordered_levels(fact_values(facts, name)) if kind == "category" else ()
-        )
+        Column(name, "fact", name, kind, ordered_levels(fact_values(facts, name)) if kind == "category" else ())
         for name, kind in kinds.items()
     ]
     columns += content_columns(contents)

@@ -27,9 +27,7 @@ class Prior(Scorer):
 
     kind = "prior"
 
-    def fit(
-        self, X: Matrix, y: Labels, contents: Sequence[str] = (), at: npt.ArrayLike | None = None
-    ) -> Self:
+    def fit(self, X: Matrix, y: Labels, contents: Sequence[str] = (), at: npt.ArrayLike | None = None) -> Self:
         self.learn_rates(y, contents)
         return self
 
@@ -79,15 +77,11 @@ class Trees(Scorer):
         self.seed = seed
         self.threads = threads
 
-    def fit(
-        self, X: Matrix, y: Labels, contents: Sequence[str] = (), at: npt.ArrayLike | None = None
-    ) -> Self:
+    def fit(self, X: Matrix, y: Labels, contents: Sequence[str] = (), at: npt.ArrayLike | None = None) -> Self:
         """Raises `ValueError` unless both outcomes occur: without them only a `Prior` can be had."""
         self.expect(X, self.schema.hash)
         if len(np.unique(y)) < 2:
-            raise ValueError(
-                "Training needs rows with and without a conversion; use Prior until there are some."
-            )
+            raise ValueError("Training needs rows with and without a conversion; use Prior until there are some.")
         self.learn_rates(y, contents)
         self.trees_ = self.enough_trees(X, y, at)
         booster = lightgbm.train(self.parameters(), self.rows(X, y), self.trees_)

@@ -142,9 +142,7 @@ def backtest(
     )
 
 
-def intervals(
-    test: Labelled, chances: Chances, alone: Chances, rng: np.random.Generator
-) -> dict[str, Estimate]:
+def intervals(test: Labelled, chances: Chances, alone: Chances, rng: np.random.Generator) -> dict[str, Estimate]:
     return {
         "auc": auc_interval(test.y, chances, test.customers, rng),
         "baseline_auc": auc_interval(test.y, alone, test.customers, rng),
@@ -156,8 +154,6 @@ def intervals(
 def column_of(scorer: Scorer, rows: Labelled, name: str) -> Chances:
     """One feature of the rows; what is missing ranks below everything."""
     if name not in scorer.schema.names:
-        raise ValueError(
-            f"The baseline {name!r} is no feature; take one of {', '.join(scorer.schema.names)}."
-        )
+        raise ValueError(f"The baseline {name!r} is no feature; take one of {', '.join(scorer.schema.names)}.")
     values = rows.X[:, scorer.schema.names.index(name)].astype(np.float64)
     return np.where(np.isnan(values), -np.inf, values)

@@ -36,9 +36,7 @@ WORDS = Vocabulary(
 )
 
 
-def event(
-    customer: int, name: str, days: float, properties: Any = None, kind: str = "track"
-) -> dict[str, Any]:
+def event(customer: int, name: str, days: float, properties: Any = None, kind: str = "track") -> dict[str, Any]:
     at = NOW - timedelta(days=days)
     text = properties if isinstance(properties, str) else json.dumps(properties or {})
     return {
@@ -65,9 +63,7 @@ def frame(*events: dict[str, Any]) -> pl.DataFrame:
 
 def people(*ids: int, **traits: Any) -> pl.DataFrame:
     texts = [json.dumps(traits)] * len(ids)
-    return pl.DataFrame(
-        {"customer_id": list(ids), "traits": texts}, {"customer_id": pl.Int64, "traits": pl.String}
-    )
+    return pl.DataFrame({"customer_id": list(ids), "traits": texts}, {"customer_id": pl.Int64, "traits": pl.String})
 
 
 def facts(*events: dict[str, Any], words: Vocabulary = WORDS, **traits: Any) -> dict[str, Any]:
@@ -89,9 +85,7 @@ def crowd() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def test_it_counts_and_sums_in_windows_that_end_now() -> None:
-    found = facts(
-        order(1, 0, Dairy=5), order(1, 6.99, Dairy=7), order(1, 7, Dairy=11), order(1, 89, Dairy=13)
-    )
+    found = facts(order(1, 0, Dairy=5), order(1, 6.99, Dairy=7), order(1, 7, Dairy=11), order(1, 89, Dairy=13))
     assert (found["orders_7d"], found["orders_30d"], found["orders_90d"], found["orders"]) == (2, 3, 4, 4)
     assert (found["spend_7d"], found["spend_30d"], found["spend_90d"], found["spend_365d"]) == (
         12,
@@ -203,9 +197,7 @@ def test_training_rows_without_moments_have_every_column(crowd: tuple[pl.DataFra
     ],
 )
 def test_properties_of_a_wrong_type_are_missing_and_never_an_error(text: str) -> None:
-    found = facts(
-        event(1, "Order Completed", 1, text), order(1, 2, Dairy=4), event(1, "Coupon Redeemed", 3, text)
-    )
+    found = facts(event(1, "Order Completed", 1, text), order(1, 2, Dairy=4), event(1, "Coupon Redeemed", 3, text))
     assert (found["orders"], found["spend"], found["share_dairy"]) == (2, 4, 1)
     assert found["coupon_redemptions_90d"] == 1
 

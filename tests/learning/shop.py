@@ -53,9 +53,7 @@ def showings(rows: int = 3000, seed: int = 7) -> pl.DataFrame:
             "content_key": [OFFERS[position].key for position in which],
             "shown_at": shown,
             "closes_at": [at + timedelta(days=5) for at in shown],
-            "converted_at": [
-                at + timedelta(days=2) if yes else None for at, yes in zip(shown, converted, strict=True)
-            ],
+            "converted_at": [at + timedelta(days=2) if yes else None for at, yes in zip(shown, converted, strict=True)],
             "orders_30d": habit.round(),
             "spend_90d": habit * 30 + rng.normal(0, 5, rows),
             "redeemed": (habit > 5).astype(float),

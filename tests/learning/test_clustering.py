@@ -28,9 +28,7 @@ def fit() -> Clustering:
 def test_it_finds_the_groups_there_are(fit: Clustering) -> None:
     assert fit.number_ == 4
     found = people().with_columns(cluster=pl.Series(fit.assign(people())))
-    shares = found.group_by("group").agg(
-        pl.col("cluster").mode().first(), same=pl.col("cluster").unique_counts().max()
-    )
+    shares = found.group_by("group").agg(pl.col("cluster").mode().first(), same=pl.col("cluster").unique_counts().max())
     assert shares["cluster"].n_unique() == 4
     assert shares["same"].min() >= 148
 

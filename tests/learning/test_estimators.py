@@ -48,9 +48,7 @@ def make(request: pytest.FixtureRequest) -> Callable[[FeatureSchema], Scorer]:
     return SCORERS[request.param]
 
 
-def test_the_same_data_and_seed_give_the_same_bytes(
-    bench: Bench, make: Callable[[FeatureSchema], Scorer]
-) -> None:
+def test_the_same_data_and_seed_give_the_same_bytes(bench: Bench, make: Callable[[FeatureSchema], Scorer]) -> None:
     assert bench.fit(make).to_artefact() == bench.fit(make).to_artefact()
 
 
@@ -106,9 +104,7 @@ def test_facts_may_come_in_any_order_and_with_others_among_them(
     assert scorer.score_contents(mixed, OFFERS) == scorer.score_contents(row, OFFERS)
 
 
-def test_one_customer_scores_as_among_everybody(
-    bench: Bench, make: Callable[[FeatureSchema], Scorer]
-) -> None:
+def test_one_customer_scores_as_among_everybody(bench: Bench, make: Callable[[FeatureSchema], Scorer]) -> None:
     scorer = bench.fit(make)
     people = bench.frame[:40]
     everybody = scorer.score_everybody(people.select(reversed(people.columns)), OFFERS)
@@ -125,12 +121,8 @@ def test_changed_attributes_change_the_scores_of_a_content(bench: Bench) -> None
     assert scorer.score_contents(facts, OFFERS[:1]) == first
 
 
-@pytest.mark.parametrize(
-    "damage", ["cut", "altered", "other kind", "empty", "no JSON object", "not the schema"]
-)
-def test_damaged_artefacts_are_refused(
-    bench: Bench, make: Callable[[FeatureSchema], Scorer], damage: str
-) -> None:
+@pytest.mark.parametrize("damage", ["cut", "altered", "other kind", "empty", "no JSON object", "not the schema"])
+def test_damaged_artefacts_are_refused(bench: Bench, make: Callable[[FeatureSchema], Scorer], damage: str) -> None:
     data = bench.fit(make).to_artefact()
     body = json.loads(data)
     body["learned"]["text"] = body["learned"].get("text", "")[:-100] + "x"
@@ -175,10 +167,7 @@ def test_the_clustering_passes_the_same_checks() -> None:
     fit = Clustering(("orders_30d", "spend_90d"), seed=4).fit(people)
     assert people.equals(before)
     found = fit.clusters_
-    assert (
-        Clustering(("orders_30d", "spend_90d"), seed=4).fit(people).clusters_.to_artefact()
-        == found.to_artefact()
-    )
+    assert Clustering(("orders_30d", "spend_90d"), seed=4).fit(people).clusters_.to_artefact() == found.to_artefact()
     loaded = Clusters.from_artefact(found.to_artefact())
     assert loaded == found
     everybody = loaded.assign_frame(people.select(reversed(people.columns)))

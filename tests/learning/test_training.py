@@ -29,8 +29,7 @@ def test_a_training_row_has_closed_by_the_split_and_a_test_row_is_shown_after_it
 
 def test_a_conversion_counts_only_inside_its_window() -> None:
     frame = showings(4).with_columns(
-        converted_at=pl.col("shown_at")
-        + pl.Series([timedelta(0), timedelta(days=5), timedelta(days=6), -timedelta(1)])
+        converted_at=pl.col("shown_at") + pl.Series([timedelta(0), timedelta(days=5), timedelta(days=6), -timedelta(1)])
     )
     assert outcome(frame).tolist() == [1, 1, 0, 0]
 

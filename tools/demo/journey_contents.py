@@ -61,9 +61,7 @@ def shares(tables: Tables, column: str) -> dict[int, dict[str, float]]:
     return found
 
 
-def content_row(
-    row: dict[str, Any], departments: dict[str, float], categories: dict[str, float]
-) -> dict[str, Any]:
+def content_row(row: dict[str, Any], departments: dict[str, float], categories: dict[str, float]) -> dict[str, Any]:
     leading = [name for name, share in departments.items() if share >= TAG_FLOOR]
     attributes = {
         "campaign_type": row["campaign_type"],

