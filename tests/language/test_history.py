@@ -70,8 +70,9 @@ def test_conditions_agree_whether_events_are_folded_or_framed(
     table = history.columns(history.needs(conditions), frame_of(happened), CLOCK, CUSTOMERS)
     for condition in conditions:
         framed = matching_frame(condition, table, NOW).to_list()
-        mine = [[one for one in happened if one["customer_id"] == customer] for customer in CUSTOMERS]
-        assert framed == [matches(condition, {"events": own}, NOW) for own in mine]
+        own = {name: [one for one in happened if one["customer_id"] == name] for name in CUSTOMERS}
+        walked = [matches(condition, {"customer_id": name, "events": own[name]}, NOW) for name in CUSTOMERS]
+        assert framed == walked
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -60,14 +61,23 @@ def test_the_web_service_starts_and_its_health_check_passes(image: Path, tmp_pat
     variables = image_environment() | web["environment"] | given | state
     words = [port if word == "8000" else word for word in web["command"]]
     check = [word.replace("8000", port) for word in web["healthcheck"]["test"][1:]]
-    server = subprocess.Popen([program(words[0]), *words[1:]], cwd=image, env=variables)
+    server = subprocess.Popen([program(words[0]), *words[1:]], cwd=image, env=variables, start_new_session=True)
     try:
         assert passes([sys.executable, *check[1:]], server)
         # Static files carry the digest of their content: they were collected.
         assert re.search(rb"/static/\S+\.[0-9a-f]{12}\.css", page(port, "/admin/login/"))
     finally:
-        server.terminate()
-        server.wait(20)
+        stop(server)
+
+
+def stop(server: "subprocess.Popen[bytes]") -> None:
+    """Ask it to stop; a server told so while its second worker still starts may wait for ever, and is killed."""
+    server.terminate()
+    try:
+        server.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def free_port() -> str:
