@@ -32,7 +32,7 @@ class Placement(models.Model):
     )
     window_hours = models.FloatField(
         default=24.0,
-        validators=[MinValueValidator(0)],
+        validators=[MinValueValidator(0), MaxValueValidator(366 * 24)],
         help_text="A conversion counts for so long after the contents were shown.",
     )
     active = models.BooleanField(default=True)

@@ -1,6 +1,8 @@
 """Loaded before Django's settings are: each xdist worker gets a Redis database and a state folder of its own."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
 import pytest
@@ -31,6 +33,7 @@ os.environ["CELERY_BROKER_URL"] = with_database(
     os.environ.get("CELERY_BROKER_URL", os.environ["REDIS_URL"]), FIRST_BROKER + worker_number()
 )
 os.environ["DECISIONING_STATE_DIR"] = tempfile.mkdtemp(prefix="decisioning-test-")
+atexit.register(shutil.rmtree, os.environ["DECISIONING_STATE_DIR"], ignore_errors=True)
 os.environ.setdefault("DECISIONING_ENV", "test")
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0123456789" * 5)
 # What a demo or a developer's shell may have set must not reach the tests.

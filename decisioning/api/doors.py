@@ -45,8 +45,9 @@ def answer(path: str, headers: Mapping[str, str], body: bytes) -> Reply:
     prepared = holder.current
     scope = "decide" if path == DECIDE else "track"
     try:
-        if len(body) > MAX_READ:
-            raise Refused(413, "too_large", f"The body is larger than {MAX_READ // 1024} KB.")
+        limit = MAX_BATCH if path in TRACKING else MAX_BODY
+        if len(body) > limit:
+            raise Refused(413, "too_large", f"The body is larger than {limit // 1024} KiB.")
         # Without any snapshot there are no keys to check against: decisions fail open (with nothing to show), the rest
         # is refused until there is one.
         if prepared is not None or path != DECIDE:

@@ -1,6 +1,6 @@
 """The REST API's addresses."""
 
-from django.urls import path
+from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
 from . import views
@@ -16,4 +16,5 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     *[path(address.lstrip("/"), views.TrackingView.as_view(), name=kind) for address, kind in TRACKING.items()],
+    re_path("^v1/", views.nowhere),
 ]

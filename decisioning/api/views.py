@@ -110,6 +110,12 @@ class DecisionView(APIView):
         return HttpResponse(msgspec.json.encode(found), content_type="application/json")
 
 
+def nowhere(request: HttpRequest) -> HttpResponse:
+    """An address of the API that does not exist, in the API's own words."""
+    found = Refused(404, "unknown_address", f"There is nothing at {request.path}; /v1/schema lists every address.")
+    return HttpResponse(found.body(), status=404, content_type="application/json")
+
+
 def healthz(request: HttpRequest) -> JsonResponse:
     """Whether this process answers at all."""
     return JsonResponse({"ok": True})

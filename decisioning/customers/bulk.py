@@ -35,8 +35,8 @@ CREATE TEMPORARY TABLE incoming (id uuid, message_id text, key text, type text, 
 # What is imported happened long ago: it is history, handled from the start, and triggers nothing.
 UNSTAGE = """
 INSERT INTO customers_event (id, message_id, customer_id, type, name, properties, context, timestamp,
-                             received_at, handled_at)
-SELECT i.id, i.message_id, c.id, i.type, i.name, i.properties, '{"historical": true}', i.timestamp, %s, %s
+                             received_at, handled_at, problem)
+SELECT i.id, i.message_id, c.id, i.type, i.name, i.properties, '{"historical": true}', i.timestamp, %s, %s, ''
 FROM incoming i JOIN customers_customer c ON c.key = i.key ON CONFLICT (message_id) DO NOTHING
 """
 

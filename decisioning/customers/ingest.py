@@ -13,9 +13,10 @@ from .identity import identifiers, resolve
 from .tracking import Checked
 
 STORE = """
-INSERT INTO customers_event (id, message_id, customer_id, type, name, properties, context, timestamp, received_at)
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::jsonb[], %s::jsonb[],
-                     %s::timestamptz[], %s::timestamptz[])
+INSERT INTO customers_event (id, message_id, customer_id, type, name, properties, context, timestamp, received_at,
+                             problem)
+SELECT *, '' FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::jsonb[], %s::jsonb[],
+                         %s::timestamptz[], %s::timestamptz[])
 ON CONFLICT (message_id) DO NOTHING RETURNING message_id
 """
 # `||` overwrites trait by trait; events are applied in the order they happened.

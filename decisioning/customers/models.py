@@ -66,7 +66,7 @@ class Consent(models.Model):
 
 
 class Event(models.Model):
-    """Something a customer did, in the Segment Spec's shape. The log is append-only; only `handled_at` changes.
+    """Something a customer did, in the Segment Spec's shape. The log is append-only, but for how handling it went.
 
     Source: https://segment.com/docs/connections/spec/
     """
@@ -81,13 +81,18 @@ class Event(models.Model):
     timestamp = models.DateTimeField()
     received_at = models.DateTimeField(db_default=Now())
     handled_at = models.DateTimeField(null=True)
+    problem = models.CharField(
+        max_length=300, blank=True, help_text="Why it was set aside; it is tried again once an hour."
+    )
 
     class Meta:
         indexes = [
             # One customer's history, for facts and the timeline.
             models.Index(fields=["customer", "timestamp"], name="event_of_customer"),
             # What the consumer of the log has yet to do.
-            models.Index(fields=["customer", "id"], name="event_pending", condition=Q(handled_at__isnull=True)),
+            models.Index(
+                fields=["customer", "id"], name="event_pending", condition=Q(handled_at__isnull=True, problem="")
+            ),
         ]
 
     def __str__(self) -> str:

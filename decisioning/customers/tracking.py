@@ -5,15 +5,18 @@ Source: https://segment.com/docs/connections/sources/catalog/libraries/server/ht
 no name.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from .strict import refuse_depth, refuse_nul
+
 MAX_EVENT = 32 * 1024
 MAX_BATCH = 500 * 1024
 FUTURE = timedelta(minutes=1)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 Kind = Literal["identify", "track", "page", "screen", "group", "alias"]
 Id = Annotated[str, Meta(max_length=200)]
@@ -101,9 +104,10 @@ def _check_all(
 def _check(raw: bytes, sent_at: datetime | None, kind: str | None, now: datetime) -> Checked:
     if len(raw) > MAX_EVENT:
         raise ValueError(f"The event is larger than {MAX_EVENT // 1024} KB.")
-    if b"\\u0000" in raw or b"\x00" in raw:
-        raise ValueError("The event has a NUL character (\\u0000), which text in PostgreSQL cannot hold.")
+    refuse_nul(raw)
     event = _event.decode(raw)
+    for part in (event.properties, event.context, event.traits):
+        refuse_depth(part, raw)
     type_ = kind or event.type
     if type_ is None:
         raise ValueError("The event has no type; use identify, track, page, screen, group or alias.")
@@ -130,13 +134,19 @@ def _check(raw: bytes, sent_at: datetime | None, kind: str | None, now: datetime
 def corrected(timestamp: datetime | None, sent_at: datetime | None, now: datetime) -> datetime:
     """When it happened by our clock: arrival minus the client's own time between happening and sending.
 
-    Without `sentAt` the client's time is taken, but nothing happens later than it arrives.
+    Without `sentAt` the client's time is taken, but nothing happens later than it arrives. Raises ValueError for a
+    moment before `EARLIEST`.
     """
     if timestamp is None:
         return now
     happened = _aware(timestamp, now)
-    if sent_at is not None:
-        happened = now - (_aware(sent_at, now) - happened)
+    try:
+        if sent_at is not None:
+            happened = now - (_aware(sent_at, now) - happened)
+        if happened < EARLIEST:
+            raise ValueError(f"The timestamp lies before {EARLIEST:%Y-%m-%d}; nothing that old can be meant.")
+    except OverflowError:
+        raise ValueError("timestamp and sentAt lie thousands of years apart; check the client's clock.") from None
     return now if happened > now + FUTURE else happened
 
 

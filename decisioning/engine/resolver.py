@@ -20,6 +20,7 @@ from .targeting import Targeting, target
 from .types import Ask, ContentItem, Item, Profile, Resolution
 
 FULL, MODEL, PRIOR, RULES, DEFAULT = "full", "rules+model", "rules+prior", "rules", "default"
+UNKNOWN = "unknown customer"
 LADDER = (FULL, MODEL, PRIOR, RULES, DEFAULT)
 
 
@@ -62,7 +63,7 @@ def score(
         except ValueError as error:
             missing = (f"scorer: {error}",)
     else:
-        missing = ("no scorer",) if scorer is None else ("unknown customer",)
+        missing = ("no scorer",) if scorer is None else (UNKNOWN,)
     priors = prepared.data.priors
     if customer is not None and customer.scores:
         stored = {c.key: customer.scores.get(c.key, priors.get(c.key, 0.0)) for c in contents}

@@ -14,9 +14,10 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
+from ..customers.strict import refuse_depth, refuse_nul
 from ..engine.eligibility import next_change
 from ..engine.prepare import Prepared
-from ..engine.resolver import DEFAULT, LADDER, resolve
+from ..engine.resolver import DEFAULT, LADDER, UNKNOWN, resolve
 from ..engine.types import Ask, Profile, Resolution
 from ..models import Decision
 from ..store import tokens
@@ -69,9 +70,11 @@ def read(body: bytes) -> DecideRequest:
     if len(body) > MAX_BODY:
         raise Refused(413, "too_large", f"The body is larger than {MAX_BODY // 1024} KiB.")
     try:
+        refuse_nul(body)
         request = _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, "invalid_request", f"The body cannot be read: {error}.") from None
+        refuse_depth(request.context, body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "invalid_request", f"The body cannot be read: {error}") from None
     if (request.customer_id is None) == (request.anonymous_id is None):
         raise Refused(400, "invalid_request", "Say for whom: give either customer_id or anonymous_id.")
     return request
@@ -97,9 +100,10 @@ def _core(prepared: Prepared, request: DecideRequest, found: Found, now: datetim
     answers: list[PlacementAnswer] = []
     rows: list[Decision] = []
     errors: list[ErrorItem] = []
-    degraded = [] if found.reachable else ["profiles unreachable"]
+    away = [] if found.reachable else ["profiles unreachable"]
     if not found.complete:
-        degraded.append("profiles incomplete")
+        away.append("profiles incomplete")
+    degraded = list(away)
     for wanted in request.placements:
         ask = _ask(wanted, request, found.profile)
         if ask.placement not in prepared.slots:
@@ -109,7 +113,10 @@ def _core(prepared: Prepared, request: DecideRequest, found: Found, now: datetim
         decision_id = uuid7()
         answers.append(_answer(ask, resolution, decision_id))
         rows.append(row_of(decision_id, prepared, ask, resolution, now, Decision.Source.API))
-        degraded.extend(note for note in resolution.degraded if note not in degraded)
+        for note in resolution.degraded:
+            # Somebody who cannot be looked up is not somebody unknown.
+            if note not in degraded and (note != UNKNOWN or not away):
+                degraded.append(note)
     if not answers:
         raise Refused(404, "unknown_placement", " ".join(error.message for error in errors))
     core = Core(
@@ -127,7 +134,7 @@ def _core(prepared: Prepared, request: DecideRequest, found: Found, now: datetim
 
 def _ask(wanted: str | PlacementAsk, request: DecideRequest, customer: Profile | None) -> Ask:
     key, count = (wanted, None) if isinstance(wanted, str) else (wanted.key, wanted.n)
-    person = request.customer_id or request.anonymous_id or ""
+    person = request.customer_id or f"anonymous:{request.anonymous_id}"
     return Ask(
         key,
         count,
@@ -180,7 +187,7 @@ def row_of(
         id=decision_id,
         at=now,
         customer_id=customer.id if customer else None,
-        customer_key=customer.key if customer else "",
+        customer_key=customer.key if customer else ask.person[:200],
         placement=ask.placement,
         source=source,
         request_id=ask.request_id,

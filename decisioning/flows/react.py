@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import redis
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from campaigns import outbox
 from campaigns.models import Campaign
@@ -29,12 +29,14 @@ log = logging.getLogger(__name__)
 
 HOLD = """
 SELECT id FROM customers_customer
-WHERE id IN (SELECT customer_id FROM customers_event WHERE handled_at IS NULL
+WHERE id IN (SELECT customer_id FROM customers_event WHERE handled_at IS NULL AND problem = ''
              GROUP BY customer_id ORDER BY min(timestamp) LIMIT %s)
 ORDER BY id FOR UPDATE SKIP LOCKED
 """
-HANDLED = "UPDATE customers_event SET handled_at = %s WHERE id = ANY(%s)"
+HANDLED = "UPDATE customers_event SET handled_at = %s, problem = '' WHERE id = ANY(%s)"
 BATCH = 200
+# What another try may cure by itself.
+PASSING = (redis.RedisError, OperationalError, InterfaceError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def react(now: datetime, limit: int = BATCH) -> Reacted:
         try:
             with transaction.atomic():
                 return handle(ids, now)
-        except redis.RedisError:
+        except PASSING:
             raise
         except Exception:
             log.exception("a batch of %s customers failed; taking them one by one", len(ids))
@@ -65,16 +67,18 @@ def react(now: datetime, limit: int = BATCH) -> Reacted:
 
 
 def _one_by_one(ids: Sequence[int], now: datetime) -> Reacted:
-    """Handle who can be handled; the others stay pending and are named in the log."""
+    """Handle who can be handled; the events of the others are set aside with the reason."""
     done = []
     for pk in ids:
         try:
             with transaction.atomic():
                 done.append(handle([pk], now))
-        except redis.RedisError:
+        except PASSING:
             raise
-        except Exception:
+        except Exception as error:
+            # Set aside, so that however many of them there are, nobody else waits behind them.
             log.exception("events of customer %s cannot be handled", pk)
+            Event.objects.filter(customer_id=pk, handled_at__isnull=True).update(problem=repr(error)[:300])
     return (
         Reacted(*(sum(values) for values in zip(*(astuple(one) for one in done), strict=True))) if done else Reacted()
     )
@@ -179,6 +183,8 @@ def _wanted(campaign: Campaign, facts: dict[str, Any], now: datetime) -> bool:
 
 def refresh_all(now: datetime) -> Reacted:
     """Everybody's facts, segments and triggers anew: after an import, and hourly because time alone moves facts."""
+    # What was set aside gets another try with the next batch.
+    Event.objects.filter(handled_at__isnull=True).exclude(problem="").update(problem="")
     with transaction.atomic():
         profile.hold_everybody()
         facts = profile.recompute_all(now)

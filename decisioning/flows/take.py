@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from msgspec import Meta, Struct
 
 from ..customers.ingest import Stored, store
+from ..customers.strict import refuse_nul
 from ..customers.tracking import Bad, Unreadable, check_body, corrected
 from ..models import Outcome
 from ..store import profiles, tokens
@@ -61,23 +62,22 @@ def introduce(stored: Stored) -> None:
 def take_outcome(body: bytes, now: datetime) -> tuple[int, bytes]:
     """Answer one outcome call. The same `message_id` again is answered the same and counted once."""
     try:
+        refuse_nul(body)
         request = _outcome.decode(body)
         decision_id, content = tokens.read(request.token)
+        at = corrected(request.timestamp, None, now)
     except tokens.BadToken as error:
         refused = Refused(400, "invalid_token", str(error))
         return refused.status, refused.body()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        refused = Refused(400, "invalid_request", f"The body cannot be read: {error}.")
-        return refused.status, refused.body()
-    if "\x00" in request.message_id:
-        refused = Refused(400, "invalid_request", "message_id must not hold a NUL character.")
+    except (ValueError, RecursionError) as error:
+        refused = Refused(400, "invalid_request", f"The body cannot be read: {error}")
         return refused.status, refused.body()
     row = Outcome(
         decision_id=decision_id,
         content=content,
         kind=request.type,
         value=request.value,
-        at=corrected(request.timestamp, None, now),
+        at=at,
         message_id=request.message_id,
     )
     try:

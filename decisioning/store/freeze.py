@@ -2,6 +2,7 @@
 
 import logging
 
+import msgspec
 from django.utils import timezone
 
 from campaigns.models import Content, Placement
@@ -31,7 +32,7 @@ def freeze() -> SnapshotData:
 
 def _contents() -> tuple[ContentItem, ...]:
     rows = Content.objects.filter(active=True).prefetch_related("placements").order_by("key")
-    return tuple(
+    items = (
         ContentItem(
             row.key,
             row.name,
@@ -45,6 +46,17 @@ def _contents() -> tuple[ContentItem, ...]:
         )
         for row in rows
     )
+    return tuple(item for item in items if _can_be_kept(item))
+
+
+def _can_be_kept(item: ContentItem) -> bool:
+    """Whether bytes can carry it; one content that they cannot must not hold up all publishing."""
+    try:
+        msgspec.msgpack.encode(item)
+    except (OverflowError, ValueError, TypeError, RecursionError) as error:
+        log.error("content %s is left out of the snapshot: %s", item.key, error)
+        return False
+    return True
 
 
 def _placements() -> tuple[PlacementItem, ...]:

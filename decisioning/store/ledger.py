@@ -8,8 +8,9 @@ import atexit
 import logging
 import threading
 from collections import deque
+from collections.abc import Sequence
 
-from django.db import Error, close_old_connections, connection
+from django.db import DataError, Error, IntegrityError, close_old_connections, connection, transaction
 
 from ..models import Decision
 
@@ -51,12 +52,25 @@ class Ledger:
             while self._rows:
                 batch = [self._rows[i] for i in range(min(BATCH, len(self._rows)))]
                 # Ids are made before the write, so a batch repeated after a lost answer adds nothing twice.
-                Decision.objects.bulk_create(batch, ignore_conflicts=True)
+                self._write(batch)
                 for row in batch:
                     if self._rows and self._rows[0] is row:
                         self._rows.popleft()
                 written += len(batch)
         return written
+
+    def _write(self, batch: Sequence[Decision]) -> None:
+        try:
+            with transaction.atomic():
+                Decision.objects.bulk_create(batch, ignore_conflicts=True)
+        except (DataError, IntegrityError, ValueError, RecursionError) as error:
+            if len(batch) == 1:
+                # The database will never take it: dropping one is better than keeping everybody's waiting.
+                self.dropped += 1
+                log.error("decision %s cannot be stored and is dropped: %s", batch[0].pk, error)
+                return
+            for row in batch:
+                self._write([row])
 
     def _start(self) -> None:
         with self._lock:

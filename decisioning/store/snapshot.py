@@ -124,8 +124,9 @@ class Holder:
                 self._save_disk(blob)
         except redis.RedisError:
             log.debug("snapshot poll: Redis is away")
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
-            log.error("snapshot poll: %s; staying with %s", error, self.current and self.current.number)
+        except Exception:
+            # Whatever a snapshot holds, it must not stop the decisions that the former one can make.
+            log.exception("snapshot poll failed; staying with %s", self.current and self.current.number)
 
     def _run(self) -> None:
         pause = threading.Event()
@@ -144,8 +145,8 @@ class Holder:
         for path in sorted(self.directory.glob("snapshot-*.bin"), reverse=True):
             try:
                 return self._take(path.read_bytes(), "disk")
-            except (OSError, ValueError, msgspec.MsgspecError) as error:
-                log.error("%s is not usable: %s", path.name, error)
+            except Exception as error:
+                log.error("%s is not usable: %r", path.name, error)
 
     def _save_disk(self, blob: bytes) -> None:
         """Write, fsync, rename: a crash leaves the former file, never half of the new one."""

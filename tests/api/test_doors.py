@@ -93,6 +93,12 @@ def test_an_unknown_decision_is_a_404_and_a_missing_key_a_401(site):
     assert Client().get(address).status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/v1/decide/", "/v1/nothing", "/v1/"])
+def test_an_address_that_does_not_exist_is_a_404_in_json(path):
+    answer = Client().post(path, b"{}", content_type="application/json")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_address")
+
+
 def test_health_needs_nothing_and_readiness_names_the_snapshot(site):
     assert Client().get("/healthz").json() == {"ok": True}
     ready = Client().get("/readyz").json()

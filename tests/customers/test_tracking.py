@@ -71,3 +71,39 @@ def test_single_calls_take_their_type_from_the_address():
     body = json.dumps({"messageId": "m", "anonymousId": "a", "traits": {"age": 5}}).encode()
     (good,), _ = check_body(body, "identify", NOW)
     assert (good.type, good.name, good.traits) == ("identify", "identify", {"age": 5})
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"timestamp": "0001-01-01T00:00:00+14:00"},
+        {"timestamp": "0001-01-01T00:00:00Z", "sentAt": "9999-12-31T23:59:59Z"},
+        {"timestamp": "9999-12-31T23:59:59Z", "sentAt": "0001-01-01T00:00:00Z"},
+        {"timestamp": "1969-12-31T23:59:59Z"},
+    ],
+)
+def test_times_that_no_clock_shows_are_refused_or_become_the_arrival(times):
+    good, bad = check(event(**times), event(messageId="m-2"))
+    assert [item.message_id for item in good if item.timestamp != NOW] == []
+    assert "m-2" in [item.message_id for item in good]
+    assert len(good) + len(bad) == 2
+
+
+def test_a_batch_sent_at_the_end_of_time_harms_no_event_without_a_time():
+    good, bad = check(event(timestamp="0001-01-01T00:00:00Z"), event(messageId="m-2"), sentAt="9999-12-31T23:59:59Z")
+    assert ([item.message_id for item in good], len(bad)) == (["m-2"], 1)
+
+
+def test_text_that_only_looks_like_a_nul_is_kept():
+    (good,), _ = check(event(properties={"x": "\\u0000"}))
+    assert json.loads(good.properties) == {"x": "\\u0000"}
+
+
+def test_deep_nesting_is_refused_and_wide_values_are_not():
+    deep: dict = {}
+    for _ in range(60):
+        deep = {"a": deep}
+    _, bad = check(event(properties=deep))
+    good, _ = check(event(properties={"list": [{"a": n} for n in range(200)]}))
+    assert "deeper than" in bad[0].message
+    assert len(good) == 1

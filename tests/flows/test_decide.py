@@ -96,6 +96,14 @@ def test_an_anonymous_id_finds_its_customer_and_an_unheard_one_is_a_cold_start(s
         (b"\xff\xfe{}", 400, "invalid_request", "cannot be read"),
         (b"[" * 200_000, 400, "invalid_request", "cannot be read"),
         (b'{"placements": ["hero"], "customer_id": "c-1", "context": {"a": NaN}}', 400, "invalid_request", "cannot"),
+        (b'{"placements": ["hero"], "customer_id": "c-1", "context": {"a": "\\u0000"}}', 400, "invalid_request", "NUL"),
+        (b'{"placements": ["hero"], "customer_id": "c-1", "request_id": "\\u0000"}', 400, "invalid_request", "NUL"),
+        (
+            b'{"placements": ["hero"], "customer_id": "c-1", "context": {"a": ' + b"[" * 50 + b"]" * 50 + b"}}",
+            400,
+            "invalid_request",
+            "deeper",
+        ),
         ({"placements": ["hero"]}, 400, "invalid_request", "Say for whom"),
         ({"customer_id": "c-1", "anonymous_id": "a", "placements": ["hero"]}, 400, "invalid_request", "either"),
         ({"customer_id": "c-1", "placements": []}, 400, "invalid_request", "length >= 1"),
@@ -166,6 +174,14 @@ def test_a_token_that_was_touched_is_refused(site, spoil):
     token = site.decide()["decision"]["placements"][0]["items"][0]["token"]
     status, answer = site.post("/v1/outcomes", {"token": spoil(token), "type": "click", "message_id": "o-1"})
     assert (status, answer["error"]["code"]) == (400, "invalid_token")
+    assert not Outcome.objects.exists()
+
+
+@pytest.mark.parametrize("timestamp", ["0001-01-01T00:00:00+14:00", "1969-01-01T00:00:00Z"])
+def test_an_outcome_from_before_all_clocks_is_refused(site, timestamp):
+    token = site.decide()["decision"]["placements"][0]["items"][0]["token"]
+    body = {"token": token, "type": "click", "message_id": "o-1", "timestamp": timestamp}
+    assert site.post("/v1/outcomes", body)[0] == 400
     assert not Outcome.objects.exists()
 
 

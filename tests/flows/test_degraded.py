@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 import redis
@@ -12,6 +13,7 @@ from django.db import DatabaseError, OperationalError, transaction
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from campaigns.models import Content
 from decisioning.api import doors
 from decisioning.models import Artefact, Decision
 from decisioning.store import ledger as ledgers
@@ -19,6 +21,8 @@ from decisioning.store import profiles, snapshot
 from decisioning.store.connection import HOT_TIMEOUT
 from decisioning.store.signing import sign
 from rules.models import Revision
+
+from ..conftest import NOW
 
 
 def client(address: tuple[str, int]) -> redis.Redis:
@@ -155,6 +159,41 @@ def test_the_ledger_keeps_what_it_could_not_write_and_writes_it_later(site, monk
     assert (site.ledger.waiting(), Decision.objects.count()) == (1, 0)
     site.ledger.flush()
     assert (site.ledger.waiting(), Decision.objects.count()) == (0, 1)
+
+
+def test_a_decision_the_database_will_never_take_is_dropped_and_holds_up_no_other(site):
+    site.decide(request_id="1")
+    site.ledger.append(
+        Decision(id=uuid4(), at=NOW, placement="hero", rung="x", reason="x", policy="x", context={"a": "\0"})
+    )
+    site.decide(context={"page": {"path": "/"}})
+    site.ledger.flush()
+    assert (site.ledger.waiting(), site.ledger.dropped, Decision.objects.count()) == (0, 1, 2)
+
+
+def test_a_snapshot_that_cannot_be_prepared_leaves_the_former_one_in_place(site, monkeypatch):
+    def broken(*parts):
+        raise AttributeError("a field of another version")
+
+    number = site.holder.current.number
+    monkeypatch.setattr(snapshot, "prepare", broken)
+    site.rule("one", 'IF age > 1 THEN HIDE "apple"')
+    site.publish()
+    assert site.holder.current.number == number
+    assert site.decide()["decision"]["snapshot"] == number
+
+
+def test_a_content_that_bytes_cannot_carry_is_left_out_and_publishing_goes_on(site):
+    Content.objects.filter(key="apple").update(attributes={"a": 10**30})
+    site.publish()
+    assert [item["id"] for item in site.decide()["decision"]["placements"][0]["items"]] == ["banana"]
+
+
+def test_somebody_who_cannot_be_looked_up_is_not_called_unknown(site, refusing, monkeypatch):
+    monkeypatch.setattr(profiles, "_shared", [profiles.Profiles(client(refusing))])
+    assert site.decide()["decision"]["degraded"] == ["profiles unreachable", "no scorer"]
+    site.ledger.flush()
+    assert Decision.objects.get().customer_key == "c-1"
 
 
 def test_a_full_ledger_drops_the_oldest_and_counts_them(site):

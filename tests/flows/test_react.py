@@ -78,7 +78,30 @@ def test_a_customer_who_cannot_be_handled_holds_up_nobody(now, buyers, monkeypat
 
     monkeypatch.setattr(reacting.profile, "recompute", recompute)
     assert react(now).customers == 1
-    assert Event.objects.get(handled_at__isnull=True).customer_id == poison
+    aside = Event.objects.get(handled_at__isnull=True)
+    assert (aside.customer_id, aside.problem) == (poison, "ValueError('poison')")
+
+
+def test_many_who_cannot_be_handled_starve_nobody_and_get_another_try(now, buyers, monkeypatch):
+    store([order(f"p-{n}", now, f"poison-{n}") for n in range(20)], now)
+    store([order("m", now, "fine")], now)
+    poisoned = set(Customer.objects.filter(key__startswith="poison").values_list("pk", flat=True))
+    real = reacting.profile.recompute
+
+    def recompute(ids, moment):
+        if poisoned & set(ids):
+            raise ValueError("poison")
+        return real(ids, moment)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(reacting.profile, "recompute", recompute)
+        for _ in range(10):
+            react(now, limit=5)
+        assert set(Event.objects.filter(handled_at__isnull=False).values_list("customer__key", flat=True)) == {"fine"}
+        assert react(now) == reacting.Reacted(), "what was set aside is not tried at every tick"
+    refresh_all(now)
+    react(now)
+    assert not Event.objects.filter(handled_at__isnull=True).exists()
 
 
 def test_historical_events_trigger_nothing(now, buyers):

@@ -47,7 +47,7 @@ class Command(BaseCommand):
         self.stdout.write(
             TEXT.format(
                 url=options["url"].rstrip("/"),
-                people=Customer.objects.count(),
+                people=Customer.objects.filter(key__startswith="hh-").count(),
                 auc=f"{auc:.3f}" if auc else "not known",
                 customer="hh-1",
                 **access,
