@@ -8,6 +8,7 @@ from django.db import connection
 from rules.segments import recount
 
 from .config import clock
+from .customers import profile
 from .flows import learn
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
@@ -15,6 +16,7 @@ from .flows.react import react as react_once
 from .flows.react import refresh_all
 from .flows.react import refresh_segments as refresh_some
 from .store import profiles, snapshot
+from .store.connection import once_a_minute
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +41,14 @@ def deliver() -> None:
 
 @shared_task
 def keep_snapshot() -> None:
-    """Build the next snapshot if anything published changed, and repair Redis if it lost the newest."""
+    """Build the next snapshot if anything published changed, and repair Redis if it lost the newest.
+
+    A published text may ask for histories that nobody has yet: then everybody's facts are computed anew.
+    """
     snapshot.build()
     snapshot.keep_announced()
+    if profile.missing_histories() and once_a_minute("histories"):
+        refresh_everything.delay()
 
 
 @shared_task

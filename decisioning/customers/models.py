@@ -103,6 +103,7 @@ class FactVocabulary(models.Model):
     """The departments, traits, event names and quintile edges that facts are cut by, learned from everybody."""
 
     data = models.JSONField()
+    histories = models.JSONField(default=list, help_text="Names of the histories that everybody's facts hold.")
     learned_at = models.DateTimeField(help_text="By the product's clock.")
 
     class Meta:

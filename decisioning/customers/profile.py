@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -10,6 +11,7 @@ from django.db import connection
 from django.db.models import F
 
 from .facts import facts_at, facts_frame, prepare, vocabulary_of
+from .histories import wanted, with_histories
 from .models import Customer, FactVocabulary
 from .vocabulary import Vocabulary
 
@@ -65,17 +67,20 @@ def touch(ids: Sequence[int]) -> None:
 
 def recompute(ids: Sequence[int], now: datetime) -> pl.DataFrame:
     """Compute and store the facts of a few customers; the frame of facts. The caller holds their rows."""
-    facts = facts_frame(read_events(ids), read_customers(ids), now, vocabulary())
+    events = read_events(ids)
+    facts = facts_frame(events, read_customers(ids), now, vocabulary())
+    facts = with_histories(facts, events, wanted(), now)
     write(facts, now)
     return facts
 
 
 def recompute_all(now: datetime) -> pl.DataFrame:
     """Learn the vocabulary anew, then compute and store everybody's facts; the frame of facts."""
-    known, customers = prepare(read_events()).before(now, inclusive=True), read_customers()
+    events, customers, asked = read_events(), read_customers(), wanted()
+    known = prepare(events).before(now, inclusive=True)
     learned = vocabulary_of(known, customers, now, settings.FACTS_TIME_ZONE)
-    FactVocabulary.objects.create(data=learned.to_dict(), learned_at=now)
-    facts = facts_at(known, customers, now, learned)
+    FactVocabulary.objects.create(data=learned.to_dict(), histories=sorted(asked), learned_at=now)
+    facts = with_histories(facts_at(known, customers, now, learned), events, asked, now)
     write(facts, now)
     return facts
 
@@ -83,11 +88,22 @@ def recompute_all(now: datetime) -> pl.DataFrame:
 def write(facts: pl.DataFrame, now: datetime) -> None:
     """Store a frame of facts; missing ones are left out, so that a stored fact is always a value."""
     rows = facts.drop("customer_id").to_dicts()
-    texts = [
-        msgspec.json.encode({name: value for name, value in row.items() if value is not None}).decode() for row in rows
-    ]
+    texts = [msgspec.json.encode({k: one for k, v in row.items() if (one := _one(v)) is not None}) for row in rows]
     with connection.cursor() as cursor:
-        cursor.execute(STORE, [now, facts["customer_id"].to_list(), texts])
+        cursor.execute(STORE, [now, facts["customer_id"].to_list(), [text.decode() for text in texts]])
+
+
+def _one(value: Any) -> Any:
+    """A history's value that is of another type for each customer comes as one field a type; take the one there is."""
+    if not isinstance(value, dict):
+        return value
+    return next((part for part in value.values() if part is not None), None)
+
+
+def missing_histories() -> set[str]:
+    """Histories that something published asks for and that were not computed for everybody yet."""
+    row = FactVocabulary.objects.order_by("-pk").first()
+    return set(wanted()) - set(row.histories) if row else set()
 
 
 def stored_frame(ids: Sequence[int] | None = None) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from campaigns import outbox
 from campaigns.models import Campaign
 from rules import segments
 from rules.language import matches, matching_frame, parse
+from rules.language.history import needs
 from rules.models import Membership, Segment
 from rules.segments import Moves
 
@@ -103,7 +104,14 @@ def handle(ids: Sequence[int], now: datetime) -> Reacted:
     return Reacted(len(ids), len(events), len(moves.entered), len(moves.left), added)
 
 
-def place(facts: pl.DataFrame, ids: Sequence[int], now: datetime, only: Sequence[int] | None = None) -> Moves:
+@dataclass(frozen=True, slots=True)
+class Placed(Moves):
+    """Who entered and left, and which segments by condition were computed."""
+
+    computed: tuple[int, ...] = ()
+
+
+def place(facts: pl.DataFrame, ids: Sequence[int], now: datetime, only: Sequence[int] | None = None) -> Placed:
     """Put these customers into the segments their facts say: clusters first, so that conditions may name them.
 
     Customers found in a segment that was never computed before did not enter it: that is no move.
@@ -112,15 +120,20 @@ def place(facts: pl.DataFrame, ids: Sequence[int], now: datetime, only: Sequence
     frame = with_segments(facts, ids)
     wanted: dict[int, list[int]] = {}
     first: set[int] = set()
+    computed: list[int] = []
     for segment, condition in segments.conditions():
         if only is not None and segment.pk not in only:
             continue
+        # Nobody has the facts it asks for yet; everybody will with the next refresh of all.
+        if not needs([condition]).keys() <= set(frame.columns):
+            continue
+        computed.append(segment.pk)
         wanted[segment.pk] = frame.filter(matching_frame(condition, frame, now))["customer_id"].to_list()
         if segment.refreshed_at is None:
             first.add(segment.pk)
     then = segments.move(wanted, ids, now)
     entered = tuple(pair for pair in then.entered if pair[0] not in first)
-    return Moves(moved.entered + entered, moved.left + then.left)
+    return Placed(moved.entered + entered, moved.left + then.left, tuple(computed))
 
 
 def with_segments(facts: pl.DataFrame, ids: Sequence[int]) -> pl.DataFrame:
@@ -191,19 +204,20 @@ def refresh_all(now: datetime) -> Reacted:
         ids = facts["customer_id"].to_list()
         moves = place(facts, ids, now)
         added = outbox.owe(triggered_by_entries(moves, facts, now))
-        segments.measure([segment.pk for segment in Segment.objects.filter(active=True)], now)
+        clusters_too = Segment.objects.filter(active=True, kind=Segment.Kind.CLUSTER).values_list("pk", flat=True)
+        segments.measure([*moves.computed, *clusters_too], now)
     profiles.publish_all()
     return Reacted(len(ids), 0, len(moves.entered), len(moves.left), added)
 
 
-def refresh_segments(segment_ids: Sequence[int], now: datetime) -> Moves:
+def refresh_segments(segment_ids: Sequence[int], now: datetime) -> Placed:
     """Some segments anew for everybody, from the facts as stored."""
     with transaction.atomic():
         profile.hold_everybody()
         facts = profile.stored_frame()
         moves = place(facts, facts["customer_id"].to_list(), now, only=segment_ids)
         outbox.owe(triggered_by_entries(moves, facts, now))
-        segments.measure(segment_ids, now)
+        segments.measure(moves.computed, now)
         moved = sorted({customer for _, customer in moves.entered + moves.left})
         profile.touch(moved)
         profiles.publish(moved)

@@ -8,8 +8,10 @@ from rules.models import Segment
 
 from ..customers import profile
 from ..customers.catalogue import catalogue_facts
+from ..customers.models import Event
 from ..engine.context import PATHS
 
+RECENT = 1000
 CONTEXT_FACTS = {
     **{name: Fact(name, "text", label=name, description="of the moment, from the request") for name in PATHS},
     "hour": Fact("hour", "number", label="hour", description="of the moment, 0-23, UTC"),
@@ -25,16 +27,23 @@ ATTRIBUTES = {
 
 def current() -> Catalogue:
     """The names a text saved now may use: facts, segments, contents, tags and campaigns as they stand."""
+    words = profile.vocabulary()
     segments = Segment.objects.values_list("key", "name")
     contents = list(Content.objects.values_list("key", "tags", "attributes"))
     return Catalogue(
-        facts={**catalogue_facts(profile.vocabulary()), **CONTEXT_FACTS, **built_in()},
+        facts={**catalogue_facts(words), **CONTEXT_FACTS, **built_in()},
         segments={word for pair in segments for word in pair},
         contents={key for key, _, _ in contents},
         tags={tag for _, tags, _ in contents for tag in tags},
+        events=dict.fromkeys({*words.event_names, *_recent_events()}),
         campaigns=set(Campaign.objects.values_list("key", flat=True)),
         attributes={**_attributes([attributes for _, _, attributes in contents]), **ATTRIBUTES},
     )
+
+
+def _recent_events() -> set[str]:
+    """Names among the newest events: a new one may be used before the vocabulary is learned again."""
+    return set(Event.objects.order_by("-id").values_list("name", flat=True)[:RECENT])
 
 
 def _attributes(found: list[dict[str, Any]]) -> dict[str, Fact]:

@@ -32,6 +32,11 @@ def patient() -> redis.Redis:
     )
 
 
+def once_a_minute(what: str) -> bool:
+    """True for the first who asks within a minute, in any process."""
+    return bool(patient().set(f"once:{what}", 1, nx=True, ex=60))
+
+
 class Breaker:
     """Open for a second after a failure, so that waiting requests do not queue behind a dead server."""
 

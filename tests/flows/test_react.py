@@ -2,14 +2,17 @@
 
 import pytest
 import redis
+from django.core.exceptions import ValidationError
 
 from campaigns.models import Campaign, Message
+from decisioning.customers import profile
 from decisioning.customers.ingest import store
 from decisioning.customers.models import Customer, Event
 from decisioning.flows import react as reacting
 from decisioning.flows.react import react, refresh_all, refresh_segments
-from decisioning.store import profiles
-from rules.models import Membership, Segment
+from decisioning.store import catalogue, profiles
+from rules import rulebook
+from rules.models import Membership, Rule, Segment
 
 from ..customers.test_ingest import checked
 
@@ -161,3 +164,46 @@ def test_segments_may_name_clusters_and_segments_computed_before(now, buyers):
     refresh_segments([nested.pk], now)
     nested.refresh_from_db()
     assert nested.size == 1
+
+
+HISTORY = 'COUNT("Order Completed" WHERE total > 20) IN LAST 7 DAYS'
+
+
+def test_a_history_that_a_segment_asks_for_becomes_a_fact_and_fills_it(now):
+    store([order("m-1", now, "often"), order("m-2", now, "often"), order("m-3", now, "once")], now)
+    refresh_all(now)
+    segment = Segment.objects.create(key="often", name="Often", condition=f"{HISTORY} >= 2")
+    assert profile.missing_histories() == {HISTORY}
+    assert refresh_segments([segment.pk], now).computed == (), "nobody has the fact yet"
+    refresh_all(now)
+    segment.refresh_from_db()
+    assert (segment.size, profile.missing_histories()) == (1, set())
+    assert Customer.objects.get(key="often").facts[HISTORY] == 2
+
+
+def test_histories_of_a_published_rule_follow_every_event_and_are_seen_by_decisions(site, now):
+    store([order("m-1", now, "c-1")], now)
+    rule = Rule.objects.create(key="often", name="Often", text=f'IF {HISTORY} >= 2 THEN HIDE "apple"')
+    rulebook.publish(rule, None, catalogue.current())
+    site.publish()
+    react(now)
+    assert len(site.decide()["decision"]["placements"][0]["items"]) == 2
+    store([order("m-2", now, "c-1")], now)
+    react(now)
+    assert [item["id"] for item in site.decide()["decision"]["placements"][0]["items"]] == ["banana"]
+
+
+def test_first_and_last_of_mixed_types_are_kept_as_what_they_are(now):
+    Segment.objects.create(key="s", name="S", condition="LAST(Clicked.what) IS PRESENT")
+    store(
+        [checked("a", now, "one", properties='{"what": 5}'), checked("b", now, "two", properties='{"what": "x"}')], now
+    )
+    react(now)
+    facts = dict(Customer.objects.values_list("key", "facts"))
+    assert (facts["one"]["LAST(Clicked.what)"], facts["two"]["LAST(Clicked.what)"]) == (5, "x")
+
+
+def test_an_event_nobody_ever_sent_is_a_mistake_in_a_rule(now):
+    store([order("m-1", now)], now)
+    with pytest.raises(ValidationError, match="Order Completed"):
+        rulebook.validate('IF COUNT("Order Completd") > 1 THEN STOP', catalogue.current())
