@@ -10,10 +10,13 @@ from django.db.models import Max, QuerySet
 
 from .language import RuleError, check, parse
 from .language.check import Problem
+from .language.circles import segment_circles
 from .language.errors import listing
 from .language.facts import Catalogue
+from .language.nodes import Any as Any_
+from .language.nodes import Condition, condition_of
 from .language.nodes import Rule as RuleNode
-from .models import Revision, Rule
+from .models import Revision, Rule, Segment
 
 
 class Kind(models.TextChoices):
@@ -70,6 +73,31 @@ def point_at(problem: Problem, text: str) -> str:
 def as_data(problem: Problem, text: str) -> dict[str, Any]:
     """A problem for an editor: places count from 1, `end_column` is behind the last character."""
     return {**asdict(problem), "pointed": point_at(problem, text)}
+
+
+def circle_with(segment: Segment, condition: str) -> str | None:
+    """What is wrong with the circle a segment would close with this (checked) condition; None without one."""
+    others = Segment.objects.filter(kind=Segment.Kind.CONDITION).exclude(pk=segment.pk)
+    needs: dict[str, list[Condition]] = {}
+    keys: dict[str, str] = {}
+    for row, text in [(segment, condition), *((other, other.condition) for other in others)]:
+        try:
+            node = parse(text)
+        except RuleError:
+            continue
+        for word in {row.key, row.name} - {""}:
+            needs.setdefault(word, []).append(condition_of(node))
+            keys.setdefault(word, row.key or row.name)
+    # Names are no keys: two segments may share one, and who asks for it asks for both.
+    circles = segment_circles({word: Any_(tuple(conditions)) for word, conditions in needs.items()})
+    mine = [circle for circle in circles if {segment.key, segment.name} & set(circle)]
+    if not mine:
+        return None
+    through = [key for key in dict.fromkeys(keys[word] for word in mine[0]) if key != segment.key]
+    if not through:
+        return "This condition asks for its own segment; leave that out."
+    way = " → ".join([segment.key, *through, segment.key])
+    return f"Segments would ask for one another in a circle: {way}. Take one of them out of the other's condition."
 
 
 def state(rule: Rule) -> State:

@@ -17,7 +17,9 @@ from rules import rulebook
 from rules.language import RuleError
 
 from ..store import catalogue
+from .tables import shown
 
+EXACT = 2**53  # up to here every whole number is a double of its own
 ROWS = {rulebook.Kind.RULE: 8, rulebook.Kind.CONDITION: 3}
 
 
@@ -108,7 +110,7 @@ class TagsField(forms.CharField):
 
     def prepare_value(self, value: Any) -> Any:
         """Tags as they are typed."""
-        return ", ".join(map(str, value)) if isinstance(value, list) else value
+        return ", ".join(_as_typed(tag) for tag in value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
         """Each tag once, in the order typed."""
@@ -126,9 +128,12 @@ class TagsField(forms.CharField):
 
 
 class ObjectField(forms.JSONField):
-    """A JSON object that PostgreSQL can keep: names once, finite numbers, no NUL, at most `LIMIT` long."""
+    """A JSON object that PostgreSQL can keep and a snapshot can carry: names once, finite numbers, whole ones that
+    every client reads alike, no NUL, at most `LIMIT` long and `LEVELS` deep.
+    """
 
     LIMIT = 100_000
+    LEVELS = 20
     widget = UnfoldAdminExpandableTextareaWidget
 
     def to_python(self, value: Any) -> Any:
@@ -138,7 +143,11 @@ class ObjectField(forms.JSONField):
         if len(value) > self.LIMIT:
             raise ValidationError(f"At most {self.LIMIT:,} characters; this has {len(value):,}.")
         try:
-            found = json.loads(value, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_finite)
+            found = json.loads(
+                value, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_finite, parse_int=_whole
+            )
+            if _deeper(found, self.LEVELS):
+                raise ValidationError(self._too_deep())
             json.dumps(found, ensure_ascii=False).encode()
         except json.JSONDecodeError as error:
             raise ValidationError(
@@ -149,13 +158,19 @@ class ObjectField(forms.JSONField):
             raise ValidationError(
                 "Half of a surrogate pair (\\ud800 to \\udfff) is not a character; remove it."
             ) from None
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            raise ValidationError(self._too_deep()) from None
+        except ValueError as error:
             raise ValidationError(str(error)) from None
         return self._object(found)
 
     def prepare_value(self, value: Any) -> Any:
         """Indented, with letters of every language as they are; what was typed wrong stays as typed."""
-        return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+        if isinstance(value, str):
+            return value
+        # What came in by another way may be too deep to be written out; cut, it is no JSON and cannot be saved.
+        cut = shown(value) if _deeper(value, 5 * self.LEVELS) else None
+        return cut or json.dumps(value, indent=2, ensure_ascii=False)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         """What was typed comes back as typed."""
@@ -165,12 +180,19 @@ class ObjectField(forms.JSONField):
         """Compared as objects: spaces are no change."""
         return bool(self.to_python(data) != (initial or {}))
 
+    def _too_deep(self) -> str:
+        return f"Objects and lists go at most {self.LEVELS} levels deep; move what lies deeper to a level above."
+
     def _object(self, found: Any) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise ValidationError('Write an object: { "name": "value" }.')
         if "\\u0000" in json.dumps(found):
             raise ValidationError("The character NUL (\\u0000) cannot be kept; remove it.")
         return found
+
+
+def _as_typed(tag: Any) -> str:
+    return shown(tag) if isinstance(tag, list | dict) else str(tag)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -180,6 +202,27 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f'The name "{twice}" stands twice in one object; keep one of them.')
     return found
+
+
+def _whole(number: str) -> int:
+    """Sources: RFC 8259, section 6 (beyond 2^53 readers disagree); MessagePack holds 64 bits."""
+    if len(number) > len(str(-EXACT)) or abs(int(number)) > EXACT:
+        short = number if len(number) <= 30 else f"{number[:27]}…"
+        raise ValueError(
+            f"The whole number {short} lies outside ±{EXACT:,}; write it as text, in quotes, or with a decimal point."
+        )
+    return int(number)
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether objects and lists stand in one another more than so many times; counted without recursion."""
+    here = [value]
+    for _ in range(levels + 1):
+        here = [each for each in here if isinstance(each, dict | list)]
+        here = [part for each in here for part in (each.values() if isinstance(each, dict) else each)]
+        if not here:
+            return False
+    return True
 
 
 def _refuse(constant: str) -> Any:

@@ -9,7 +9,8 @@ import redis
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models import QuerySet
+from django.db.models import JSONField, QuerySet, TextField
+from django.db.models.functions import Cast, Left
 from django.forms import Field, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -23,6 +24,7 @@ from ..models import Snapshot
 from ..store import snapshot
 from ..store.connection import patient
 from .fields import LanguageField, LanguageWidget
+from .uses import uses_of
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,37 @@ class ReadOnly(ModelAdmin):
 
     show_full_result_count = False
     actions_detail_hide_default = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """All rows; the second try of a list that could not be read leaves JSON to be read when asked for."""
+        rows = super().get_queryset(request)
+        return rows.defer(*self._objects()) if getattr(request, "without_json", False) else rows
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row; JSON nested too deeply for Python to read stands in it as the beginning of its text."""
+        try:
+            return super().get_object(request, object_id, from_field)
+        except RecursionError:
+            vars(request)["without_json"] = True
+            row = super().get_object(request, object_id, from_field)
+        for name in self._objects():
+            try:
+                getattr(row, name)
+            except RecursionError:
+                texts = self.model._default_manager.filter(pk=row.pk).annotate(text=Left(Cast(name, TextField()), 100))
+                setattr(row, name, {"nested too deeply": f"{texts.values_list('text', flat=True).get()}…"})
+        return row
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, also when a row's JSON cannot be read."""
+        try:
+            return super().changelist_view(request, extra_context)
+        except RecursionError:
+            vars(request)["without_json"] = True
+            return super().changelist_view(request, extra_context)
+
+    def _objects(self) -> list[str]:
+        return [field.name for field in self.model._meta.concrete_fields if isinstance(field, JSONField)]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody adds."""
@@ -77,6 +110,11 @@ class Publishing(ModelAdmin):
         super().save_related(request, form, formsets, change)
         if self.goes_live(request, form):
             go_live(request)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, list[Any]]:
+        """What else would go, and what stands against it: rows that others name in their texts stay."""
+        going, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return going, counts, lacking, [*protected, *uses_of(list(objs))]
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
         """What is gone must not be decided with."""

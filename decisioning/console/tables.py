@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Row = tuple[str, str]
+LEVELS = 20  # what lies deeper is cut: it says nothing to people, and a thousand levels cannot be walked
+CUT = "…"
 
 
 def rows_of(values: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> list[Row]:
@@ -12,8 +14,8 @@ def rows_of(values: Mapping[str, Any], labels: Mapping[str, str] | None = None) 
     return sorted((known.get(name) or name, shown(value)) for name, value in _flat(values, ""))
 
 
-def shown(value: Any) -> str:
-    """A value for a table cell: four digits are enough for people, and a missing value is a dash."""
+def shown(value: Any, levels: int = LEVELS) -> str:
+    """A value for a table cell: four digits are enough for people, a missing value is a dash, depth is cut."""
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
@@ -23,13 +25,24 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, list):
-        return ", ".join(shown(each) for each in value) or "–"
-    return str(value)
+        return (", ".join(shown(each, levels - 1) for each in value) if levels else CUT) or "–"
+    return str(_cut(value, levels))
 
 
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _cut(value: Any, levels: int) -> Any:
+    """The same value without what lies deeper."""
+    if not isinstance(value, Mapping | list):
+        return value
+    if not levels:
+        return CUT
+    if isinstance(value, list):
+        return [_cut(each, levels - 1) for each in value]
+    return {name: _cut(each, levels - 1) for name, each in value.items()}
+
+
+def _flat(values: Mapping[str, Any], prefix: str, levels: int = LEVELS) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flat(value, f"{prefix}{name}.", levels - 1) if levels else [(f"{prefix}{name}", CUT)]
         else:
             yield f"{prefix}{name}", value

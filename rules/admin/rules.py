@@ -1,10 +1,13 @@
 """Rules in; pages where they are checked as typed, saved as drafts, published and rolled back, out."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -15,6 +18,8 @@ from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
+from decisioning.config import clock
+from decisioning.console.analysis import warnings_about
 from decisioning.console.fields import ScheduledForm
 from decisioning.console.pages import Publishing, confirm, go_live
 from decisioning.store import catalogue
@@ -71,6 +76,16 @@ def _author(request: HttpRequest) -> User | None:
 
 def _to_rule(rule: Rule) -> HttpResponse:
     return redirect("admin:rules_rule_change", rule.pk)
+
+
+def _analyse(request: HttpRequest, rules: Sequence[Rule]) -> None:
+    """Once they are saved and live, tell what is doubtful about these rules; holds nothing up and no lock."""
+    transaction.on_commit(partial(_tell, request, rules))
+
+
+def _tell(request: HttpRequest, rules: Sequence[Rule]) -> None:
+    for warning in warnings_about(rules, clock.now()):
+        messages.warning(request, warning)
 
 
 @admin.register(Rule)
@@ -143,6 +158,7 @@ class RuleAdmin(Publishing):
             self._publish(request, form.instance)
         elif rulebook.state(form.instance) in (State.CHANGED, State.DRAFT):
             messages.info(request, "Saved as a draft; decisions do not follow it until it is published.")
+        _analyse(request, [form.instance])
 
     def response_post_save_add(self, request: HttpRequest, obj: Rule) -> HttpResponse:
         """After publishing, to the rule, where its new revision is seen."""
@@ -170,9 +186,10 @@ class RuleAdmin(Publishing):
     @action(description="Publish the drafts of selected rules", permissions=["change"])
     def publish_selected(self, request: HttpRequest, queryset: QuerySet[Rule]) -> None:
         """Publish each; those with an error stay as they are and are named."""
-        published = [self._publish(request, rule) for rule in queryset]
-        if any(published):
+        published = [rule for rule in queryset if self._publish(request, rule)]
+        if published:
             go_live(request)
+            _analyse(request, published)
 
     def roll_back(self, request: HttpRequest, model_admin: Any, pk: int, number: int) -> HttpResponse:
         """Show both texts and ask; then publish the former one as a new revision."""
@@ -185,6 +202,7 @@ class RuleAdmin(Publishing):
             current = rulebook.rollback(rule, revision, _author(request))
             self.log_change(request, rule, f"Rolled back to revision {number}, as {current}.")
             go_live(request)
+            _analyse(request, [rule])
             return f"{rule}: decisions follow {current}, which says what revision {number} said."
 
         page = {

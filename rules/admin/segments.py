@@ -12,6 +12,7 @@ from unfold.decorators import action, display
 
 from decisioning.console.pages import Publishing, enqueue
 
+from .. import rulebook
 from ..models import Segment
 from ..rulebook import Kind
 
@@ -27,6 +28,11 @@ class SegmentForm(ModelForm):
         by_condition = values.get("kind", self.instance.kind) == Segment.Kind.CONDITION
         if by_condition and "condition" in values and not values["condition"]:
             self.add_error("condition", "A segment by condition needs one; for example: orders_30d >= 2")
+        elif by_condition and values.get("condition"):
+            key = values.get("key", self.instance.key)
+            draft = Segment(pk=self.instance.pk, key=key or "", name=values.get("name", ""))
+            if circle := rulebook.circle_with(draft, values["condition"]):
+                self.add_error("condition", circle)
         return values
 
 

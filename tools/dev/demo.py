@@ -123,8 +123,8 @@ def insist(system: Supervisor, *words: str) -> None:
 
 
 def wait_for_web(system: Supervisor) -> None:
-    """Return when /healthz answers; the web process's last lines are the error when it does not."""
-    address = f"http://127.0.0.1:{system.variables['PORT']}/healthz"
+    """Return when /readyz says that it can decide; the web process's last lines are the error when it does not."""
+    address = f"http://127.0.0.1:{system.variables['PORT']}/readyz"
     # A proxy meant for the outside must not be asked for our own machine.
     door = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + SERVER_SECONDS

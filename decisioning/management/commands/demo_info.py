@@ -1,16 +1,21 @@
 """`manage.py demo_info`: where the demo is, how to log in, and three calls to paste."""
 
 import json
+import urllib.request
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from decisioning.customers.models import Customer
+from decisioning.engine.resolver import FULL, MODEL
 from decisioning.models import Artefact
 
 from .load_demo import ACCESS
 
+CUSTOMER = "hh-1"
+# A proxy meant for the outside must not be asked for our own machine.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 TEXT = """
 Decisioning engine, with {people:,} real households and a scorer (AUC {auc}).
 
@@ -37,19 +42,33 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--url", default=settings.PUBLIC_URL)
 
+    def _decide(self, url: str, key: str) -> None:
+        """One real decision: what is printed must work when it is pasted."""
+        body = json.dumps({"customer_id": CUSTOMER, "placements": ["home-hero"], "dry_run": True}).encode()
+        request = urllib.request.Request(f"{url}/v1/decide", body, {"Authorization": f"Bearer {key}"})  # noqa: S310
+        try:
+            with DIRECT.open(request, timeout=10) as response:
+                rung = json.load(response)["decision"]["rung"]
+        except (OSError, ValueError, KeyError) as error:
+            raise CommandError(f"{url}/v1/decide does not decide: {error}. The web process's log says why.") from None
+        if rung not in (FULL, MODEL):
+            raise CommandError(f"{url}/v1/decide only reached the rung {rung!r}; is the scorer active?")
+
     def handle(self, *args: Any, **options: Any) -> None:
         path = settings.STATE_DIR / ACCESS
         if not path.exists():
             raise CommandError("The demo is not loaded yet; run `make demo`.")
         access = json.loads(path.read_text())
+        url = options["url"].rstrip("/")
+        self._decide(url, access["key"])
         scorer = Artefact.objects.filter(kind=Artefact.Kind.SCORER, active=True).first()
         auc = scorer.metrics.get("auc") if scorer else None
         self.stdout.write(
             TEXT.format(
-                url=options["url"].rstrip("/"),
+                url=url,
                 people=Customer.objects.filter(key__startswith="hh-").count(),
                 auc=f"{auc:.3f}" if auc else "not known",
-                customer="hh-1",
+                customer=CUSTOMER,
                 **access,
             )
         )
