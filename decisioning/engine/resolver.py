@@ -114,7 +114,7 @@ def _item(chosen: Pick, state: Targeting, scores: Mapping[str, float], weighed: 
     key = chosen.key
     reasons = list(state.reasons.get(key, ()))
     if key in scores:
-        source = "prior rate" if rung == PRIOR else "model"
+        source = "prior rate" if rung == PRIOR else "scorer"
         reasons.append(f"{source} gives a {scores[key]:.1%} chance of conversion")
     if chosen.explored:
         reasons.append("chosen by exploration")
