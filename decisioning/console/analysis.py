@@ -1,7 +1,7 @@
 """A rule as saved and the published ones in; sentences on how it stands among them and its customers, out."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -31,6 +31,7 @@ from ..store.catalogue import CONTEXT_FACTS
 log = logging.getLogger(__name__)
 
 MOST_CUSTOMERS = 200_000
+AT_ONCE = 10_000
 MOST_TOLD = 8
 # Facts of the request, and the client's customer id, are in no stored frame.
 NOT_STORED = frozenset({*CONTEXT_FACTS, CUSTOMER_ID})
@@ -70,7 +71,7 @@ def _warnings(rules: Sequence[Rule], now: datetime) -> list[str]:
     doubts = chain.from_iterable(_doubts(rule, known) for rule in rules)
     drafts = [found for rule in rules if rule.active and (found := _draft(rule))]
     published = [found for rule in rulebook.published_rules() if (found := _published(rule))]
-    frame, note = _frame(drafts)
+    frame, note = _frame(drafts, published)
     types = {name: fact.type for name, fact in known.facts.items()}
     findings = [found for one in drafts for found in _findings(one, published, types, frame, now)]
     # Two rules published together find the same about each other.
@@ -83,7 +84,8 @@ def _doubts(rule: Rule, known: Catalogue) -> Iterator[str]:
     """The warnings about the text itself; its errors were told when it was saved."""
     for problem in rulebook.find_problems(rule.text, known):
         if problem.severity == "warning":
-            yield f"{rule}: {rulebook.describe(problem, rule.text)}"
+            # Without the carets, which need a line of their own and letters of one width.
+            yield f"{rule}: {rulebook.describe(problem, rule.text).splitlines()[0]}"
 
 
 def _draft(rule: Rule) -> Standing | None:
@@ -110,17 +112,27 @@ def _before(end: datetime | None, start: datetime | None) -> bool:
     return end is not None and start is not None and end <= start
 
 
-def _frame(drafts: Sequence[Standing]) -> tuple[pl.DataFrame | None, list[str]]:
+def _frame(drafts: Sequence[Standing], others: Sequence[Standing]) -> tuple[pl.DataFrame | None, list[str]]:
     """Everybody's facts and segments, or none and why; read only where a draft can be measured at all."""
     if not any(_asked(one) & NOT_STORED == frozenset() for one in drafts):
         return None, []
-    count = Customer.objects.filter(facts_at__isnull=False).count()
-    if count > MOST_CUSTOMERS:
-        return None, [f"Not measured: there are {count:,} customers, and at most {MOST_CUSTOMERS:,} are read for this."]
-    if not count:
+    ids = list(Customer.objects.filter(facts_at__isnull=False).order_by("pk").values_list("pk", flat=True))
+    if len(ids) > MOST_CUSTOMERS:
+        known = f"there are {len(ids):,} customers, and at most {MOST_CUSTOMERS:,} are read for this"
+        return None, [f"Not measured on customers: {known}."]
+    if not ids:
         return None, []
-    facts = profile.stored_frame()
-    return with_segments(facts, facts[CUSTOMER_ID].to_list()), []
+    return with_segments(_facts(ids, {CUSTOMER_ID}.union(*map(_asked, (*drafts, *others)))), ids), []
+
+
+def _facts(ids: Sequence[int], names: Set[str]) -> pl.DataFrame:
+    """Stored facts, of which only those asked for are held all at once: a web process has little memory."""
+    wanted = names | {name.partition(".")[0] for name in names}
+    parts = []
+    for start in range(0, len(ids), AT_ONCE):
+        part = profile.stored_frame(ids[start : start + AT_ONCE])
+        parts.append(part.select(name for name in part.columns if name in wanted))
+    return pl.concat(parts, how="diagonal_relaxed")
 
 
 def _findings(

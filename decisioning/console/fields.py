@@ -128,8 +128,8 @@ class TagsField(forms.CharField):
 
 
 class ObjectField(forms.JSONField):
-    """A JSON object that PostgreSQL can keep and a snapshot can carry: names once, finite numbers, whole ones that
-    every client reads alike, no NUL, at most `LIMIT` long and `LEVELS` deep.
+    """A JSON object that PostgreSQL can keep and a snapshot can carry: names once, numbers that every
+    client reads alike, no NUL, at most `LIMIT` long and `LEVELS` deep.
     """
 
     LIMIT = 100_000
@@ -207,11 +207,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _whole(number: str) -> int:
     """Sources: RFC 8259, section 6 (beyond 2^53 readers disagree); MessagePack holds 64 bits."""
     if len(number) > len(str(-EXACT)) or abs(int(number)) > EXACT:
-        short = number if len(number) <= 30 else f"{number[:27]}…"
-        raise ValueError(
-            f"The whole number {short} lies outside ±{EXACT:,}; write it as text, in quotes, or with a decimal point."
-        )
+        raise ValueError(_too_large(number))
     return int(number)
+
+
+def _too_large(number: str) -> str:
+    short = number if len(number) <= 30 else f"{number[:27]}…"
+    return f"The number {short} lies outside ±{EXACT:,}; write it as text, in quotes."
 
 
 def _deeper(value: Any, levels: int) -> bool:
@@ -231,6 +233,7 @@ def _refuse(constant: str) -> Any:
 
 def _finite(number: str) -> float:
     value = float(number)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(f"{number} is too large for a number.")
+    # PostgreSQL gives 1e30 back as a whole number of 31 digits.
+    if abs(value) > EXACT:
+        raise ValueError(_too_large(number))
     return value

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from campaigns.models import Campaign, Content, Placement
@@ -41,15 +42,20 @@ def errors_of(browser: Client, page: str, form: dict[str, Any]) -> dict[str, lis
     ("field", "typed", "said"),
     [
         ("body", '{"a": NaN}', "NaN is not JSON"),
-        ("body", '{"a": 1e999}', "too large"),
+        ("body", '{"a": 1e999}', "lies outside"),
+        ("body", '{"a": -1e30}', "The number -1e30 lies outside"),
         ("body", '{"a": "\\u0000"}', "NUL"),
         ("body", '{"a": "\\ud800"}', "surrogate"),
         ("body", '{"a": 1, "a": 2}', "stands twice"),
-        ("body", "[" * 50_000, ""),
+        ("body", "[" * 50_000, "at most 20 levels deep; move"),
+        ("body", '{"a":' * 900 + "1" + "}" * 900, "at most 20 levels deep; move"),
+        ("body", '{"a":' * 21 + "1" + "}" * 21, "at most 20 levels deep; move"),
+        ("attributes", '{"a": [' + "1" * 30 + "]}", "write it as text, in quotes"),
+        ("attributes", '{"a": -9007199254740993}', "lies outside ±9,007,199,254,740,992"),
         ("body", "{'a': 1}", "Line 1, column 2"),
         ("body", "[1]", "object"),
         ("attributes", '{\n "a": }', "Line 2, column 7"),
-        ("attributes", "9" * 5000, ""),
+        ("attributes", "9" * 5000, "write it as text"),
         ("value", "nan", ""),
         ("value", "-1", ""),
         ("name", "a\x00b", ""),
@@ -77,6 +83,29 @@ def test_tags_and_objects_are_kept_as_typed(browser: Client, shop: dict[str, Any
     page = browser.get(f"/admin/campaigns/content/{content.pk}/change/").content.decode()
     assert 'value="eco, produce"' in page
     assert "ü" in page
+
+
+def test_twenty_levels_and_the_largest_numbers_are_kept(browser: Client, shop: dict[str, Any]) -> None:
+    content = shop["campaigns_content"]
+    deepest = '{"a":' * 20 + "1" + "}" * 20
+    form = CONTENT | {"body": deepest, "attributes": f'{{"most": {2**53}, "least": {-(2**53)}, "float": 1e15}}'}
+    assert browser.post(f"/admin/campaigns/content/{content.pk}/change/", form).status_code == 302
+    content.refresh_from_db()
+    assert content.attributes == {"most": 2**53, "least": -(2**53), "float": 1e15}
+    assert str(content.body).count("{") == 20
+
+
+def test_a_content_that_came_in_too_deep_is_shown_cut_and_cannot_be_saved_so(
+    browser: Client, shop: dict[str, Any]
+) -> None:
+    content = shop["campaigns_content"]
+    with connection.cursor() as cursor:
+        text = '{"a":' * 900 + "1" + "}" * 900
+        cursor.execute("UPDATE campaigns_content SET body = %s::jsonb WHERE id = %s", [text, content.pk])
+    page = f"/admin/campaigns/content/{content.pk}/change/"
+    shown = browser.get(page).context["adminform"].form["body"].value()
+    assert shown.count("{") == 20 and "…" in shown
+    assert "Line 1" in errors_of(browser, page, CONTENT | {"body": shown})["body"][0]
 
 
 def test_an_untouched_form_changes_nothing(browser: Client, shop: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -98,6 +99,22 @@ def test_a_snapshot_shows_the_rules_it_holds(browser: Client, shop: dict[str, An
 
 def test_names_are_escaped_wherever_they_are_shown(browser: Client, shop: dict[str, Any]) -> None:
     assert "<b>banner" not in browser.get(url("campaigns_content")).content.decode()
+
+
+@pytest.mark.parametrize("levels", [30, 900, 940, 4000])
+@pytest.mark.parametrize(("start", "end"), [('{"a":', "}"), ("[", "]")])
+def test_a_decision_whose_context_nests_deep_is_shown_shortened(
+    browser: Client, shop: dict[str, Any], levels: int, start: str, end: str
+) -> None:
+    nested = f'{{"os": {start * levels}1{end * levels}}}'
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE decisioning_decision SET context = %s::jsonb", [nested])
+    page = browser.get(url("decisioning_decision", "change", shop["decisioning_decision"].pk))
+    assert page.status_code == 200
+    context = page.content.decode().partition("Context:")[2].partition("</p>")[0]
+    assert "…" in context
+    assert len(context) < 1000
+    assert "eco-banner" in browser.get(url("decisioning_decision")).content.decode()
 
 
 def test_a_customer_page_tells_their_story(browser: Client, shop: dict[str, Any]) -> None:

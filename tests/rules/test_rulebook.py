@@ -11,7 +11,7 @@ from django.db.utils import DatabaseError
 from campaigns.models import Placement
 from rules import rulebook
 from rules.language.facts import Catalogue, Fact
-from rules.models import Revision, Rule
+from rules.models import Revision, Rule, Segment
 
 CATALOGUE = Catalogue(
     facts={
@@ -200,3 +200,16 @@ def test_two_publishers_at_once_make_two_numbers() -> None:
         thread.join(20)
     assert failures == []
     assert sorted(rule.revisions.values_list("number", flat=True)) == [1, 2]
+
+
+@pytest.mark.django_db
+def test_a_circle_of_segments_is_found_by_key_and_by_name_and_told_from_the_new_one() -> None:
+    Segment.objects.create(key="c", name="Third", condition='customer_segment = "First"')
+    Segment.objects.create(key="b", name="Second", condition='segments CONTAINS "c" OR orders_30d > 1')
+    Segment.objects.create(key="list", name="List", kind="list", condition='segments CONTAINS "a"')
+    Segment.objects.create(key="broken", name="Broken", condition='segments CONTAINS "a" AND')
+    first = Segment(key="a", name="First")
+    told = rulebook.circle_with(first, 'NOT customer_segment IN ("Second", "list")')
+    assert told is not None and "a → b → c → a" in told
+    assert rulebook.circle_with(first, 'segments CONTAINS "list" AND segments CONTAINS "broken"') is None
+    assert "its own segment" in (rulebook.circle_with(first, 'segments CONTAINS "a"') or "")
