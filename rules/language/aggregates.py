@@ -85,14 +85,18 @@ def _sum(state: State, now: int) -> float:
 
 
 def _average(state: State, now: int) -> float | None:
-    return float(state[1]) / MILLION / state[0] if state else None
+    return float(state[1]) / (MILLION * state[0]) if state else None
+
+
+def _scaled(read: Readings) -> pl.Expr:
+    """The sum in millionths."""
+    return (read.number * MILLION + 0.5).floor().cast(pl.Int128).sum().cast(pl.Float64)
 
 
 def _total(read: Readings) -> pl.Expr:
-    scaled = (read.number * MILLION + 0.5).floor().cast(pl.Int128)
     # Polars divides by a literal by multiplying with 0.000001, which would not be Python's quotient.
     million = read.number.count() * 0.0 + MILLION
-    return scaled.sum().cast(pl.Float64) / million
+    return _scaled(read) / million
 
 
 def _sum_column(read: Readings, now: int) -> pl.Expr:
@@ -101,7 +105,7 @@ def _sum_column(read: Readings, now: int) -> pl.Expr:
 
 def _average_column(read: Readings, now: int) -> pl.Expr:
     number = read.number.count()
-    return pl.when(number > 0).then(_total(read) / number)
+    return pl.when(number > 0).then(_scaled(read) / (number.cast(pl.Float64) * MILLION))
 
 
 # -- MIN, MAX

@@ -67,6 +67,8 @@ def _unknown(word: str, known: Iterable[str] | None, place: Place, kind: str) ->
 
 # -- names and types
 
+NOTHING = "For a fact without a value use IS MISSING."
+
 
 def _condition(condition: nodes.Condition, catalogue: Catalogue) -> Iterator[Problem]:
     for leaf in nodes.leaves(condition):
@@ -86,8 +88,9 @@ def _test(test: nodes.Test, facts: Mapping[str, Fact], held: str | None, kind: s
     for value in wanted_values(test):
         if isinstance(value, nodes.Named) and value.name not in facts:
             hint = f"For the text write {quote(value.name)}." if held in ("text", "text_list", None) else None
+            hint = NOTHING if value.name.lower() in ("null", "none", "nan", "nil", "undefined") else hint
             message = f"There is no {kind} {quote(value.name)}."
-            yield _error(value.at, message, nearest(value.name, facts) or hint)
+            yield _error(value.at, message, hint if hint is NOTHING else nearest(value.name, facts) or hint)
     for place, message, cure in misfits(test, held, facts):
         yield _error(place, message, cure)
     if isinstance(test.operand, nodes.Named) and test.operator in ("=", "IN") and test.operand.name in facts:

@@ -15,6 +15,7 @@ import polars as pl
 from rules.language.values import plain
 
 ROW = "\0row"  # a column that is always there, so that a constant condition has the frame's height
+SAFE_DIGITS = 15  # before the point: what a float holds
 DataType = pl.DataType | type[pl.DataType]
 VARIANT: dict[str, DataType] = {
     "text": pl.String(),
@@ -59,8 +60,23 @@ def column_of(expr: pl.Expr, dtype: DataType) -> Column:
     """The views of one column."""
     if isinstance(dtype, pl.Struct) and [field.name for field in dtype.fields] == list(VARIANT):
         return _variant(expr)
+    if isinstance(dtype, pl.Decimal):
+        return _decimal(expr, dtype)
     view = _view(expr, dtype)
     return Column(view.expr.is_not_null(), (view,), (expr,))
+
+
+def _decimal(expr: pl.Expr, dtype: pl.Decimal) -> Column:
+    """Whole ones digit by digit, where a float could lose one."""
+    number = expr.cast(pl.Float64)
+    if dtype.precision is not None and dtype.precision - dtype.scale <= SAFE_DIGITS:
+        return Column(expr.is_not_null(), (View("number", number, pl.Float64()),), (expr,))
+    whole, is_whole = expr.cast(pl.Int128), expr == expr.floor()
+    views = (
+        View("whole", pl.when(is_whole).then(whole), pl.Int128()),
+        View("number", pl.when(~is_whole).then(number), pl.Float64()),
+    )
+    return Column(expr.is_not_null(), views, (expr,))
 
 
 def _variant(expr: pl.Expr) -> Column:
@@ -139,7 +155,7 @@ def by_row(columns: Sequence[Column | None], answer: Callable[[list[Any]], bool 
 def from_frame(value: Any) -> Any:
     """A frame's value as plain Python; a variant becomes the one value it holds."""
     if isinstance(value, pl.Series):
-        return value.to_list()
+        return plain(value.to_list())
     if isinstance(value, dict) and list(value) == list(VARIANT):
         return variant_value(value)
     return plain(value)

@@ -93,7 +93,8 @@ def _whole_with_float(word: str, whole: pl.Expr, number: pl.Expr) -> pl.Expr:
     floor = near.floor()
     below, exact = floor.cast(pl.Int128), floor == number
     if word == "=":
-        return (whole == below) & exact
+        # Null and false is false in Polars, but a missing side is no answer.
+        return pl.when(whole.is_not_null() & number.is_not_null()).then((whole == below) & exact)
     if word in ("<", ">="):
         less = (whole < below) | ((whole == below) & ~exact)
         return less if word == "<" else ~less

@@ -7,7 +7,7 @@ from typing import Any
 
 from rules.language import nodes
 from rules.language.evaluate import answer_to, holds, value_of, wanted_of
-from rules.language.lookup import CUSTOMER_ID, Facts
+from rules.language.lookup import CUSTOMER_ID, MAX_BITS, Facts
 from rules.language.printer import condition_text, operand_text
 from rules.language.values import to_micros
 
@@ -57,4 +57,6 @@ def jsonable(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return str(value)
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        return hex(value)
     return value if value is None or isinstance(value, str | bool | int | float) else str(type(value).__name__)

@@ -25,6 +25,12 @@ SPOKEN = {
     "number_list": "a list of numbers",
 }
 ITEM = {"text_list": "text", "number_list": "number"}
+COMPARING = ("=", "<", "<=", ">", ">=", "BETWEEN", "IN")
+# What is known of two facts where a rule is asked is that both are texts; these types order otherwise.
+AS_TEXT = {
+    "date": "Take BEFORE, AFTER or ON, which read both as dates.",
+    "version": 'Compare each with a version as in VERSION "2.1.0".',
+}
 NUMERIC = ("SUM", "AVG", "MIN", "MAX")
 TRUTH = {"true": "TRUE", "yes": "TRUE", "1": "TRUE", "false": "FALSE", "no": "FALSE", "0": "FALSE"}
 
@@ -60,6 +66,9 @@ def misfits(test: nodes.Test, held: str | None, facts: Facts) -> Iterator[Misfit
         if kind is not None and kind != ITEM.get(held, held):
             told = f"{name} is {SPOKEN[held]}; {value_text(value)} is {SPOKEN[kind]}."
             yield test.value_at, told, _cure(held, value)
+        elif kind in AS_TEXT and isinstance(value, nodes.Named) and test.operator in COMPARING:
+            told = f"{name} and {value_text(value)} are each {SPOKEN[kind]}; {test.operator} takes two facts as texts."
+            yield test.value_at, told, AS_TEXT[kind]
 
 
 def kind_of(value: Any, facts: Facts) -> str | None:

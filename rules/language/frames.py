@@ -15,7 +15,8 @@ from rules.language.exact import COMPARE, between_columns
 from rules.language.lookup import ALIASES, CUSTOMER_ID, draw, limit_of
 from rules.language.operators import OPERATORS
 from rules.language.printer import operand_text
-from rules.language.values import to_micros
+from rules.language.properties import typed
+from rules.language.values import plain, to_micros
 
 Schema = Mapping[str, pl.DataType]
 
@@ -26,15 +27,20 @@ def matching_frame(node: nodes.Node, frame: pl.DataFrame, now: datetime) -> pl.S
     Columns are named as facts are, a history's by its canonical text; a column that is not there is missing
     for all.
     """
-    condition = expression(nodes.condition_of(node), frame.schema, to_micros(now))
-    return _rows(frame).select(condition.alias("matches"))["matches"]
+    return matching_frames({"matches": node}, frame, now)["matches"]
 
 
 def matching_frames(conditions: Mapping[str, nodes.Node], frame: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """One boolean column per key of `conditions`; tests they share are computed once."""
-    clock = to_micros(now)
+    clock, frame = to_micros(now), _typed(frame)
     columns = [expression(nodes.condition_of(node), frame.schema, clock).alias(key) for key, node in conditions.items()]
     return _rows(frame).select(columns)
+
+
+def _typed(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame without columns of Python objects, of which Polars knows nothing."""
+    objects = [name for name, dtype in frame.schema.items() if dtype == pl.Object]
+    return frame.with_columns(typed([plain(value) for value in frame[name]]).alias(name) for name in objects)
 
 
 def _rows(frame: pl.DataFrame) -> pl.DataFrame:

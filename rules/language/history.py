@@ -72,8 +72,10 @@ def _prepared(wanted: Mapping[str, History], events: pl.DataFrame) -> pl.DataFra
     when = events["timestamp"]
     micros = (
         when.replace_strict(
-            known := when.unique(), pl.Series([read_moment(one or "") for one in known], dtype=pl.Int64)
-        )
+            known := when.unique(),
+            pl.Series([read_moment(one or "") for one in known], dtype=pl.Int64),
+            return_dtype=pl.Int64,
+        ).cast(pl.Int64)  # of no events at all Polars makes texts nevertheless
         if when.dtype == pl.String
         else when.cast(pl.Datetime("us", getattr(when.dtype, "time_zone", None))).to_physical()
     )

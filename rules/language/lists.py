@@ -5,6 +5,7 @@ from typing import Any
 
 from rules.language.questions import AlwaysFalse, about_items
 from rules.language.slow import Asked, Slow
+from rules.language.values import plain_items
 
 ITEMS = frozenset({str, int, float})
 
@@ -52,8 +53,9 @@ class ListTable:
 
     def mask(self, value: list[Any], now: int) -> int:
         """The terms that agree with the list."""
+        value = plain_items(value)
         try:
-            # Where only texts are looked for, no other item can be taken for one, and most items can be hashed.
+            # Where only texts are looked for, no other item can be taken for one, and all but lists can be hashed.
             return self._mask(value if self.texts_only else self._usable(value), value, now)
         except TypeError:
             return self._mask(self._usable(value), value, now)

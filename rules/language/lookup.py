@@ -11,6 +11,7 @@ from rules.language.values import plain
 ALIASES = {"customer_segment": "segments"}  # another name for a fact that is always there
 CUSTOMER_ID = "customer_id"
 SHARES = 1 << 64
+MAX_BITS = 2048  # integers up to here are written in tens
 
 Facts = Mapping[str, Any]
 
@@ -41,6 +42,9 @@ def share_of(name: str, facts: Facts) -> int | None:
     customer = plain(facts.get(CUSTOMER_ID))
     if type(customer) is not str and type(customer) is not int:
         return None
+    # Python refuses to write an int of thousands of digits in tens.
+    if isinstance(customer, int) and customer.bit_length() > MAX_BITS:
+        return draw(name, hex(customer))
     return draw(name, str(customer))
 
 

@@ -13,12 +13,14 @@ from rules.language.builder import Builder
 from rules.language.complaints import complaint
 from rules.language.errors import NOWHERE, RuleError
 from rules.language.grammar import GRAMMAR
-from rules.language.limits import MAX_DEPTH, MAX_NODES, MAX_TEXT
+from rules.language.limits import MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATTERNS, MAX_TEXT, MAX_VALUES
 from rules.language.nodes import Condition, History, Node, Rule, Test, Where, parts_of
 
 _LARK = Lark(GRAMMAR, parser="lalr", lexer="contextual", transformer=Builder(), maybe_placeholders=True)
 
-_TEXT = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+_SKIPPED = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*')
+_LIST = re.compile(r"\([^()]*")
+_MATCHES = re.compile(r'\bMATCHES\s*"', re.IGNORECASE)
 
 
 def parse(text: str) -> Condition | Rule:
@@ -31,8 +33,7 @@ def parse(text: str) -> Condition | Rule:
         raise RuleError(f"A rule is a text, not {type(text).__name__}.")
     if len(text) > MAX_TEXT:
         raise RuleError(f"The text has {len(text):,} characters; the limit is {MAX_TEXT:,} (MAX_TEXT).")
-    if text.count("(") > MAX_NODES and _TEXT.sub("", text).count("(") > MAX_NODES:
-        raise RuleError(f"There are more than {MAX_NODES:,} groups (MAX_NODES).")
+    _refuse_too_many(text)
     try:
         node: Node = _LARK.parse(text)  # type: ignore[assignment]
     except (UnexpectedToken, UnexpectedCharacters) as problem:
@@ -41,6 +42,40 @@ def parse(text: str) -> Condition | Rule:
         raise RuleError(str(problem).splitlines()[0]) from None
     refuse_too_big(node)
     return node
+
+
+def _refuse_too_many(text: str) -> None:
+    """Raises `RuleError` for what would take long to parse: counted in the text, outside its texts and comments."""
+    if text.count("(") <= MAX_NODES and text.count(",") < MAX_LIST and len(_MATCHES.findall(text)) <= MAX_PATTERNS:
+        return
+    bare = _SKIPPED.sub(_blank, text)
+    if bare.count("(") > MAX_NODES:
+        raise RuleError(f"There are more than {MAX_NODES:,} groups (MAX_NODES).")
+    patterns = list(_MATCHES.finditer(bare))
+    if len(patterns) > MAX_PATTERNS:
+        message = f"There are {len(patterns)} MATCHES tests; the limit is {MAX_PATTERNS} (MAX_PATTERNS)."
+        raise _refusal(text, patterns[MAX_PATTERNS], message, 'Join patterns with |, as in "one|two".')
+    total = 0
+    for found in _LIST.finditer(bare):
+        if (values := found.group().count(",") + 1) > MAX_LIST:
+            message = f"The list has {values:,} values; the limit is {MAX_LIST:,} (MAX_LIST)."
+            raise _refusal(text, found, message, "Import a list as a segment instead.")
+        total += values if values > 1 else 0
+        if total > MAX_VALUES:
+            message = f"The lists have more than {MAX_VALUES:,} values together (MAX_VALUES)."
+            raise _refusal(text, found, message, "Import a list as a segment instead.")
+
+
+def _blank(found: re.Match[str]) -> str:
+    """As many characters, so that places stay; a text keeps its quotes."""
+    size = len(found.group())
+    return '"' + " " * (size - 2) + '"' if found.group().startswith('"') else " " * size
+
+
+def _refusal(text: str, found: re.Match[str], message: str, hint: str) -> RuleError:
+    before = text[: found.start()]
+    column = found.start() - before.rfind("\n")
+    return RuleError(message, before.count("\n") + 1, column, column + 1, hint=hint)
 
 
 def parse_condition(text: str) -> Condition:

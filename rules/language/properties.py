@@ -6,6 +6,7 @@ JSON says nothing of types, so a property that is text in one event and a number
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ import polars as pl
 
 from rules.language.columns import ROW, VARIANT
 from rules.language.lookup import fact_of
-from rules.language.values import plain
+from rules.language.values import plain, to_micros
 
 SAFE = 2**53  # integers up to here are floats without loss
 WIDEST = 2**127 - 1
@@ -57,6 +58,9 @@ def typed(values: list[Any]) -> pl.Series:
         return pl.Series(values, dtype=pl.Boolean)
     if kinds <= {int, float}:
         return _numbers(values, kinds)
+    if kinds == {datetime}:
+        instants = [None if value is None else to_micros(value) for value in values]
+        return pl.Series(instants, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
     return pl.DataFrame([_variant(value) for value in values], schema=VARIANT).to_struct()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rules.language import nodes
 from rules.language.regions import Question
 from rules.language.terms import wanted_values
-from rules.language.values import DAY, Moment, Relative, Span, Version
+from rules.language.values import DAY, Moment, Relative, Span, Version, read_moment
 
 DATE_WORDS = {"=": "in", "IN": "in", "BEFORE": "<", "AFTER": ">", "BETWEEN": "between"}
 NUMBER_WORDS = {"=": "in", "IN": "in", "BETWEEN": "between"}
@@ -77,5 +77,7 @@ def about_items(test: nodes.Test) -> frozenset[str | int | float] | AlwaysFalse 
     if test.operator not in ("=", "IN", "IN SEGMENT", "CONTAINS"):
         return ALWAYS_FALSE
     values = wanted_values(test)
+    if any(isinstance(value, str) and read_moment(value) is not None for value in values):
+        return None  # an item that is a date may be equal to such a text
     plain = [value for value in values if isinstance(value, str | int | float) and not isinstance(value, bool)]
     return frozenset(plain) if len(plain) == len(values) and not test.ignoring_case else None

@@ -117,33 +117,60 @@ def _identifier(part: str) -> tuple[bool, int, str]:
 
 
 PLAIN = frozenset({str, bool, int, float, list, datetime})
+ITEMS = PLAIN | {type(None)}
+LONGEST = 100  # digits up to which a whole decimal is taken digit by digit
 
 
 def plain(value: Any) -> Any:
     """`value` as exactly one of str, bool, int, float, list, datetime or None (missing); NaN is missing.
 
     Anything the language has no word for (a mapping, bytes …) becomes `ODD`: it is there, but of the wrong
-    type.
+    type. The items of a list are made plain likewise, those of a list within it are not.
     """
     kind = type(value)
     if kind is float:
         return None if value != value else value
+    if kind is list:
+        return plain_items(value)
     return value if value is None or kind in PLAIN else _converted(value)
+
+
+def plain_items(values: list[Any]) -> list[Any]:
+    """The list with plain items; itself, where they are."""
+    return values if ITEMS.issuperset(map(type, values)) else [_item(value) for value in values]
+
+
+def _item(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple | set | frozenset) else plain(value)
 
 
 def _converted(value: Any) -> Any:
     if isinstance(value, np.generic):
-        return plain(value.item())
+        item = value.item()
+        if isinstance(item, np.generic):  # a long double stays one
+            item = float(value) if isinstance(value, np.floating) else ODD
+        return plain(item)
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
         return int(value)
-    if isinstance(value, float | Decimal):
+    if isinstance(value, Decimal):
+        return _decimal(value)
+    if isinstance(value, float):
         number = float(value)
         return None if number != number else number
     if isinstance(value, date):
         return _moment(value)
-    return list(value) if isinstance(value, tuple | set | frozenset) else ODD
+    return plain_items(list(value)) if isinstance(value, tuple | set | frozenset) else ODD
+
+
+def _decimal(value: Decimal) -> int | float | None:
+    """An int when it is whole, so that no digit is lost."""
+    if value.is_nan():
+        return None
+    if value.is_finite() and value.adjusted() < LONGEST and value == (whole := int(value)):
+        return whole
+    return float(value)
 
 
 def _moment(value: date) -> datetime:
