@@ -4,6 +4,7 @@ Read the key from the snapshot, decode, one Redis round trip for customer and ca
 encode, cache, append to the ledger. Whatever is down, the answer is a 200 that names its rung.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -35,6 +36,10 @@ from .contract import (
     PlacementAsk,
     Refused,
 )
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_PLACEMENT = "unknown_placement"
 
 _decoder = msgspec.json.Decoder(DecideRequest)
 _encoder = msgspec.json.Encoder()
@@ -109,7 +114,13 @@ def _core(prepared: Prepared, request: DecideRequest, found: Found, now: datetim
         if ask.placement not in prepared.slots:
             errors.append(_unknown(ask.placement, prepared))
             continue
-        resolution = resolve(prepared, ask, now)
+        try:
+            resolution = resolve(prepared, ask, now)
+        except Exception:
+            # A decision is answered whatever happens; what happened is for the operator.
+            log.exception("placement %s could not be decided on snapshot %s", ask.placement, prepared.number)
+            errors.append(ErrorItem("failed", "It could not be decided; the server's log says why.", ask.placement))
+            continue
         decision_id = uuid7()
         answers.append(_answer(ask, resolution, decision_id))
         rows.append(row_of(decision_id, prepared, ask, resolution, now, Decision.Source.API))
@@ -117,13 +128,13 @@ def _core(prepared: Prepared, request: DecideRequest, found: Found, now: datetim
             # Somebody who cannot be looked up is not somebody unknown.
             if note not in degraded and (note != UNKNOWN or not away):
                 degraded.append(note)
-    if not answers:
-        raise Refused(404, "unknown_placement", " ".join(error.message for error in errors))
+    if all(error.code == UNKNOWN_PLACEMENT for error in errors) and not answers:
+        raise Refused(404, UNKNOWN_PLACEMENT, " ".join(error.message for error in errors))
     core = Core(
         prepared.number,
         round(age_seconds(prepared), 1),
         prepared.data.scorer.version if prepared.scorer and prepared.data.scorer else None,
-        max((answer.rung for answer in answers), key=LADDER.index),
+        max((answer.rung for answer in answers), key=LADDER.index, default=DEFAULT),
         degraded,
         found.profile.facts_at if found.profile else None,
         answers,
@@ -220,7 +231,7 @@ def row_of(
 def _unknown(placement: str, prepared: Prepared) -> ErrorItem:
     near: Sequence[str] = get_close_matches(placement, prepared.slots, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else "Create it in the admin under Placements, or activate it."
-    return ErrorItem("unknown_placement", f"There is no active placement {placement!r}. {hint}", placement)
+    return ErrorItem(UNKNOWN_PLACEMENT, f"There is no active placement {placement!r}. {hint}", placement)
 
 
 def _lifetime(prepared: Prepared, now: datetime, cache_seconds: float) -> int:

@@ -13,8 +13,9 @@ from django.db import DatabaseError, OperationalError, transaction
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from campaigns.models import Content
+from campaigns.models import Content, Placement
 from decisioning.api import doors
+from decisioning.flows import decide as deciding
 from decisioning.models import Artefact, Decision
 from decisioning.store import ledger as ledgers
 from decisioning.store import profiles, snapshot
@@ -194,6 +195,23 @@ def test_somebody_who_cannot_be_looked_up_is_not_called_unknown(site, refusing, 
     assert site.decide()["decision"]["degraded"] == ["profiles unreachable", "no scorer"]
     site.ledger.flush()
     assert Decision.objects.get().customer_key == "c-1"
+
+
+def test_a_placement_that_cannot_be_decided_is_named_and_spoils_no_other(site, monkeypatch):
+    Placement.objects.create(key="side", name="Side", count=1)
+    site.publish()
+    real = deciding.resolve
+
+    def resolve(prepared, ask, now):
+        if ask.placement == "hero":
+            raise RuntimeError("a defect")
+        return real(prepared, ask, now)
+
+    monkeypatch.setattr(deciding, "resolve", resolve)
+    both = site.decide(placements=["hero", "side"])["decision"]
+    assert [placement["key"] for placement in both["placements"]] == ["side"]
+    assert (both["errors"][0]["code"], both["errors"][0]["placement"]) == ("failed", "hero")
+    assert site.decide()["decision"]["rung"] == "default"
 
 
 def test_a_full_ledger_drops_the_oldest_and_counts_them(site):
