@@ -1,6 +1,7 @@
 """Every Celery task: read the clock, call a flow. Arguments are ids; obligations are rows, never messages."""
 
 import logging
+from datetime import UTC, datetime
 
 from celery import shared_task
 from django.db import connection
@@ -8,13 +9,12 @@ from django.db import connection
 from rules.segments import recount
 
 from .config import clock
-from .customers import profile
-from .flows import learn
+from .customers import letters, partitions, pending, planning, profile, tally
+from .flows import learn, unite
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
-from .flows.react import react as react_once
-from .flows.react import refresh_all
-from .flows.react import refresh_segments as refresh_some
+from .flows.refresh import refresh_all
+from .flows.refresh import refresh_segments as refresh_some
 from .store import profiles, snapshot
 from .store.connection import once_a_minute
 
@@ -23,14 +23,6 @@ log = logging.getLogger(__name__)
 # Batches one tick may handle before the next tick goes on.
 ROUNDS = 20
 MESSAGES = 100
-
-
-@shared_task
-def react() -> None:
-    """Handle committed events until none is left."""
-    for _ in range(ROUNDS):
-        if not react_once(clock.now()).customers:
-            return
 
 
 @shared_task
@@ -70,6 +62,24 @@ def keep_scores() -> None:
 def recount_segments() -> None:
     """Sizes of segments as entries and exits have left them."""
     recount()
+
+
+@shared_task
+def keep_log() -> None:
+    """Open the log's coming months, drop those past their time, forget old dead letters and pending rows of nothing."""
+    moment = datetime.now(UTC)
+    partitions.open_months({0, *planning.keeps().values()}, moment)
+    for name in partitions.drop_expired(moment):
+        log.warning("dropped %s: its events are older than they are kept", name)
+    pending.drop_orphans()
+    letters.age_out(clock.now())
+    tally.age_out(clock.now())
+
+
+@shared_task
+def propose_merges() -> None:
+    """Look for customers who may be one person, for somebody to decide."""
+    unite.propose(clock.now())
 
 
 @shared_task

@@ -58,13 +58,21 @@ def move(wanted: Mapping[int, Collection[int]], customers: Sequence[int], now: d
         stays = stays.filter(customer_id__in=considered)
     current = {pair for pair in stays.values_list("segment_id", "customer_id") if pair[1] in considered}
     target = {(segment, customer) for segment, members in wanted.items() for customer in members}
-    entering, leaving = sorted(target - current), sorted(current - target)
+    return enter_and_leave(sorted(target - current), sorted(current - target), now)
+
+
+def enter_and_leave(entering: Sequence[Pair], leaving: Sequence[Pair], now: datetime) -> Moves:
+    """Open and end these stays; those that really were opened and ended."""
+    entered: list[Pair] = []
+    left: list[Pair] = []
     with connection.cursor() as cursor:
-        cursor.execute(LEAVE, [now, [s for s, _ in leaving], [c for _, c in leaving]])
-        left = tuple(sorted(cursor.fetchall()))
-        cursor.execute(ENTER, [[s for s, _ in entering], [c for _, c in entering], [now] * len(entering)])
-        entered = tuple(sorted(cursor.fetchall()))
-    return Moves(entered, left)
+        if leaving:
+            cursor.execute(LEAVE, [now, [s for s, _ in leaving], [c for _, c in leaving]])
+            left = sorted(cursor.fetchall())
+        if entering:
+            cursor.execute(ENTER, [[s for s, _ in entering], [c for _, c in entering], [now] * len(entering)])
+            entered = sorted(cursor.fetchall())
+    return Moves(tuple(entered), tuple(left))
 
 
 def recount() -> int:

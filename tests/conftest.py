@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
+from decisioning.customers import identity, letters, meeting, observed, planning, tally
+from decisioning.flows import standing
 from decisioning.store.connection import patient
 
 NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
@@ -15,6 +17,18 @@ NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
 def now() -> datetime:
     """A fixed moment."""
     return NOW
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """What a process remembers of its database is of another database in the next test."""
+    identity.known.ids.clear()
+    meeting.forget_seen()
+    planning.forget()
+    tally.tally.forget()
+    observed.notebook.forget()
+    letters.allowance.forget()
+    standing.forget()
 
 
 @pytest.fixture

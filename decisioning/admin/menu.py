@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.apps import apps
+from django.contrib import admin
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
@@ -15,6 +17,15 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         [
             ("Segments", "groups", "rules", "segment"),
             ("Customers", "person", "customers", "customer"),
+            ("Same person?", "join_inner", "customers", "proposal"),
+        ],
+    ),
+    (
+        "What comes in",
+        [
+            ("Events", "stream", "customers", "event"),
+            ("Tracking plan", "checklist", "customers", "plannedevent"),
+            ("Dead letters", "report", "customers", "deadletter"),
         ],
     ),
     (
@@ -62,8 +73,12 @@ def _items(request: HttpRequest, entries: list[Entry]) -> list[dict[str, Any]]:
     return [
         {"title": title, "icon": icon, "link": reverse(f"admin:{app}_{model}_changelist")}
         for title, icon, app, model in entries
-        if request.user.has_perm(f"{app}.view_{model}") or request.user.has_perm(f"{app}.change_{model}")
+        if admin.site.is_registered(apps.get_model(app, model)) and _may_see(request, app, model)
     ]
+
+
+def _may_see(request: HttpRequest, app: str, model: str) -> bool:
+    return any(request.user.has_perm(f"{app}.{verb}_{model}") for verb in ("view", "change"))
 
 
 def stylesheet(request: HttpRequest) -> str:

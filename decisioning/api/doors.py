@@ -4,21 +4,23 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
 from django.conf import settings
 
 from ..config import clock
-from ..customers.tracking import MAX_BATCH
 from ..flows.contract import MAX_BODY, Refused
 from ..flows.decide import decide
-from ..flows.take import take_events, take_outcome
+from ..flows.take import take_outcome
 from ..store.ledger import ledger
 from ..store.profiles import shared
 from ..store.snapshot import holder
+from . import intake
+from .encoding import too_large
+from .intake import CORS, PREFLIGHT, Call, Wait
 from .keys import allow
 
-MAX_READ = max(MAX_BODY, MAX_BATCH)
+MAX_READ = max(MAX_BODY, intake.MAX_BATCH)
 DECIDE, OUTCOMES = "/v1/decide", "/v1/outcomes"
-TRACKING = {f"/v1/{kind}": kind for kind in ("batch", "identify", "track", "page", "screen", "group", "alias")}
 
 Headers = list[tuple[str, str]]
 JSON: tuple[str, str] = ("Content-Type", "application/json")
@@ -34,36 +36,59 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def is_hot(path: str) -> bool:
-    """Whether this path is answered before Django's request stack."""
-    return path in (DECIDE, OUTCOMES) or path in TRACKING
+def is_hot(method: str, path: str) -> bool:
+    """Whether this request is answered before Django's request stack."""
+    if method == "POST":
+        return path in intake.PATHS or path in (DECIDE, OUTCOMES)
+    return (method == "GET" and intake.is_document(path)) or (method == "OPTIONS" and intake.is_tracking(path))
 
 
-def answer(path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-    """Check the key, call the flow, wrap the answer."""
+def answer(path: str, headers: Mapping[str, str], body: bytes, query: str = "", method: str = "POST") -> Reply:
+    """Check the key, call the flow, wrap the answer. `headers` have their names in lower case."""
+    if intake.is_tracking(path):
+        return _tracked(Call(path, headers, body, query), method)
     holder.start()
     prepared = holder.current
-    scope = "decide" if path == DECIDE else "track"
     try:
-        limit = MAX_BATCH if path in TRACKING else MAX_BODY
-        if len(body) > limit:
-            raise Refused(413, "too_large", f"The body is larger than {limit // 1024} KiB.")
+        if len(body) > MAX_BODY:
+            raise too_large(MAX_BODY)
         # Without any snapshot there are no keys to check against: decisions fail open (with nothing to show), the rest
         # is refused until there is one.
         if prepared is not None or path != DECIDE:
-            allow(headers, prepared, scope, datetime.now(UTC))
+            allow(headers, prepared, "decide" if path == DECIDE else "track", datetime.now(UTC))
     except Refused as refused:
         return _reply(refused.status, refused.body())
     now = clock.now()
     if path == DECIDE:
         return _reply(*decide(body, prepared, shared(), ledger, now, settings.REPLY_CACHE_SECONDS))
-    if path == OUTCOMES:
-        return _reply(*take_outcome(body, now))
-    return _reply(*take_events(body, TRACKING[path], now))
+    return _reply(*take_outcome(body, now))
 
 
-def _reply(status: int, body: bytes) -> Reply:
-    extra: Headers = [("Retry-After", "1")] if status == 503 else []
+def _tracked(call: Call, method: str) -> Reply:
+    if method == "OPTIONS":
+        return Reply(204, PREFLIGHT, b"")
+    holder.start()
+    try:
+        if intake.is_document(call.path):
+            return _reply(200, intake.document(call, holder.current), CORS)
+        status, body = intake.taken(call, holder.current)
+        return _reply(status, body if status < 400 else _spoken(body), CORS)
+    except Wait as wait:
+        return _reply(wait.status, _spoken(wait.body()), [*CORS, ("Retry-After", str(wait.seconds))])
+    except Refused as refused:
+        return _reply(refused.status, _spoken(refused.body()), CORS)
+
+
+def _spoken(body: bytes) -> bytes:
+    """Clients of Segment and RudderStack look for `code` and `message` at the top of an answer that is no 2xx."""
+    said = msgspec.json.decode(body)
+    return msgspec.json.encode({"success": False, **said["error"], **said})
+
+
+def _reply(status: int, body: bytes, more: Headers | None = None) -> Reply:
+    headers = [JSON, PRIVATE, *(more or ())]
+    if status == 503:
+        headers.append(("Retry-After", "1"))
     if status == 401:
-        extra = [("WWW-Authenticate", 'Bearer realm="decisioning"')]
-    return Reply(status, [JSON, PRIVATE, *extra], body)
+        headers.append(("WWW-Authenticate", 'Bearer realm="decisioning"'))
+    return Reply(status, headers, body)

@@ -6,9 +6,19 @@ from base64 import b64decode
 from collections.abc import Mapping
 from datetime import datetime
 
+import msgspec
+
 from ..engine.prepare import Prepared
+from ..engine.types import KeyItem
 from ..flows.contract import Refused
 from ..store.keys import PREFIX_LENGTH, digest_of
+
+
+class _Keyed(msgspec.Struct, rename="camel"):
+    write_key: str | None = None
+
+
+_keyed = msgspec.json.Decoder(_Keyed)
 
 
 def presented(headers: Mapping[str, str]) -> str:
@@ -24,11 +34,25 @@ def presented(headers: Mapping[str, str]) -> str:
     return headers.get("x-api-key", "").strip()
 
 
-def allow(headers: Mapping[str, str], prepared: Prepared | None, scope: str, now: datetime) -> None:
-    """Raise Refused unless the presented key exists, is in force at `now` (real time) and has the scope."""
+def written(body: bytes) -> str:
+    """The `writeKey` of a tracking body, where browsers put it that may set no header; "" without one."""
+    if b'"writeKey"' not in body:
+        return ""
+    try:
+        return _keyed.decode(body).write_key or ""
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
+def allow(headers: Mapping[str, str], prepared: Prepared | None, scope: str, now: datetime) -> KeyItem:
+    """The key of a call, found in its headers. Raises Refused as `admit` does."""
+    return admit(presented(headers), prepared, scope, now)
+
+
+def admit(whole: str, prepared: Prepared | None, scope: str, now: datetime) -> KeyItem:
+    """The key itself; raises Refused unless it exists, is in force at `now` (real time) and has the scope."""
     if prepared is None:
         raise Refused(503, "unavailable", "This process has no snapshot yet, so it knows no keys. Try again shortly.")
-    whole = presented(headers)
     if not whole:
         raise Refused(401, "no_key", "Send an API key: 'Authorization: Bearer <key>'. Keys are made in the admin.")
     key = prepared.keys.get(whole[:PREFIX_LENGTH])
@@ -38,3 +62,4 @@ def allow(headers: Mapping[str, str], prepared: Prepared | None, scope: str, now
         raise Refused(401, "expired_key", "This API key has expired. Make a new one in the admin.")
     if scope not in key.scopes:
         raise Refused(403, "wrong_scope", f"This API key may not '{scope}'; it may: {', '.join(key.scopes)}.")
+    return key

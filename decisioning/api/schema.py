@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from ..customers.tracking import Incoming
+from ..customers.incoming import Incoming
 from ..flows.contract import Core
 
 ERROR: dict[str, Any] = {
@@ -29,9 +29,23 @@ RECEIPT: dict[str, Any] = {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"index": {"type": "integer"}, "message": {"type": "string"}},
+                "properties": {
+                    "index": {"type": "integer"},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
             },
         },
+    },
+}
+REFUSED: dict[str, Any] = {
+    **ERROR,
+    "properties": {
+        **ERROR["properties"],
+        "success": {"type": "boolean", "enum": [False]},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+        "errors": RECEIPT["properties"]["errors"],
     },
 }
 
@@ -63,16 +77,40 @@ ANSWER: dict[str, Any] = {
         "decision": described(Core),
     },
 }
+OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
+# Properties, traits and context are kept as they come, so their type says nothing of them.
+EVENT: dict[str, Any] = described(Incoming)
+EVENT["properties"] |= {"properties": OBJECT, "traits": OBJECT, "context": OBJECT}
 TRACKING_BODY: dict[str, Any] = {
     "oneOf": [
-        described(Incoming),
+        EVENT,
         {
             "type": "object",
             "required": ["batch"],
             "properties": {
-                "batch": {"type": "array", "items": described(Incoming)},
+                "batch": {"type": "array", "items": EVENT},
                 "sentAt": {"type": "string", "format": "date-time"},
+                "writeKey": {"type": "string"},
             },
         },
     ]
+}
+CLOUDEVENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type"],
+    "properties": {
+        "specversion": {"type": "string", "enum": ["1.0"]},
+        "id": {"type": "string"},
+        "source": {"type": "string"},
+        "type": {"type": "string"},
+        "subject": {"type": "string"},
+        "time": {"type": "string", "format": "date-time"},
+        "anonymousid": {"type": "string"},
+        "data": OBJECT,
+    },
+}
+CLOUDEVENTS: dict[str, Any] = {
+    "application/cloudevents+json": CLOUDEVENT,
+    "application/cloudevents-batch+json": {"type": "array", "items": CLOUDEVENT},
+    "application/json": OBJECT,
 }

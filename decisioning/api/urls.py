@@ -4,7 +4,8 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
 from . import views
-from .doors import TRACKING
+from .intake import EVENTS, MAIN, PATHS
+from .sources import RUDDER
 from .unsubscribe import unsubscribe
 
 urlpatterns = [
@@ -15,6 +16,13 @@ urlpatterns = [
     path("v1/schema", SpectacularAPIView.as_view(), name="schema"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
-    *[path(address.lstrip("/"), views.TrackingView.as_view(), name=kind) for address, kind in TRACKING.items()],
+    *[path(address.lstrip("/"), views.TrackingView.as_view(), name=kind) for address, kind in MAIN.items()],
+    path(EVENTS.lstrip("/"), views.CloudEventsView.as_view(), name="cloudevents"),
+    path("v1/projects/<str:write_key>/settings", views.SettingsView.as_view(), name="client_settings"),
+    *[
+        path(address.lstrip("/"), views.AliasView.as_view())
+        for address in (*PATHS, *RUDDER)
+        if address not in MAIN and address != EVENTS
+    ],
     re_path("^v1/", views.nowhere),
 ]

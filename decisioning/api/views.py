@@ -16,9 +16,10 @@ from ..flows.explain import explained
 from ..flows.take import OutcomeRequest
 from ..store.ledger import ledger
 from ..store.snapshot import age_seconds, holder
-from .doors import answer
+from .doors import MAX_READ, answer, is_hot
+from .intake import is_document
 from .keys import allow
-from .schema import ANSWER, ERROR, RECEIPT, TRACKING_BODY, described
+from .schema import ANSWER, CLOUDEVENTS, ERROR, RECEIPT, REFUSED, TRACKING_BODY, described
 
 # What OpenAPI calls a security requirement; the types of drf-spectacular know only names.
 KEY: Any = [{"bearer": []}]
@@ -32,6 +33,12 @@ ERRORS = {
         413: "The body is too large.",
     }.items()
 }
+REFUSALS = {
+    **ERRORS,
+    400: OpenApiResponse(REFUSED, "Nothing was stored; `errors` names every event that was refused, and why."),
+    415: OpenApiResponse(ERROR, "The Content-Encoding is unknown; use gzip or none."),
+    429: OpenApiResponse(ERROR, "This key sends more than it may; send the same body again after Retry-After."),
+}
 AWAY = {503: OpenApiResponse(ERROR, "Nothing was stored; send the same body again after Retry-After.")}
 
 
@@ -39,12 +46,15 @@ class Door(APIView):
     """A POST that hands its raw body to the function behind it; DRF never parses it."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.method != "POST":
+        method = request.method or ""
+        if not is_hot(method, request.path):
+            use = "GET" if is_document(request.path) else "POST"
             return JsonResponse(
-                {"error": {"code": "method_not_allowed", "message": "Use POST."}}, status=405, headers={"Allow": "POST"}
+                {"error": {"code": "method_not_allowed", "message": f"Use {use}."}}, status=405, headers={"Allow": use}
             )
-        headers = {name: request.headers.get(name, "") for name in ("authorization", "x-api-key")}
-        reply = answer(request.path, headers, request.body)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        body = request.read(MAX_READ + 1)
+        reply = answer(request.path, headers, body, request.META.get("QUERY_STRING", ""), method)
         return HttpResponse(reply.body, status=reply.status, headers=dict(reply.headers))
 
 
@@ -78,11 +88,49 @@ class TrackingView(Door):
     @extend_schema(
         summary="Send events",
         request={"application/json": TRACKING_BODY},
-        responses={200: OpenApiResponse(RECEIPT, "Committed, but for what `errors` lists."), **ERRORS, **AWAY},
+        responses={200: OpenApiResponse(RECEIPT, "Committed, but for what `errors` lists."), **REFUSALS, **AWAY},
         auth=KEY,
     )
     def post(self, request: Request) -> HttpResponse:
         """In the Segment Spec's shape; `messageId` makes a retry count once."""
+        raise AssertionError("dispatch answers")
+
+
+class CloudEventsView(Door):
+    @extend_schema(
+        operation_id="cloudevents",
+        summary="Send CloudEvents",
+        request=CLOUDEVENTS,
+        responses={200: OpenApiResponse(RECEIPT, "Committed, but for what `errors` lists."), **REFUSALS, **AWAY},
+        auth=KEY,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """CloudEvents 1.0: one, a list, or (binary mode) the attributes in `ce-` headers and the data as the body."""
+        raise AssertionError("dispatch answers")
+
+
+class SettingsView(Door):
+    @extend_schema(
+        operation_id="client_settings",
+        summary="Where a Segment client sends its events",
+        responses={200: OpenApiResponse({"type": "object"}, "The settings document."), **ERRORS},
+        auth=[],
+    )
+    def get(self, request: Request, write_key: str) -> HttpResponse:
+        """What Segment's clients load before they send; the key in the address is the write key."""
+        raise AssertionError("dispatch answers")
+
+
+@extend_schema(exclude=True)
+class AliasView(Door):
+    """A second address of a call, as some clients spell it."""
+
+    def post(self, request: Request) -> HttpResponse:
+        """As its long form."""
+        raise AssertionError("dispatch answers")
+
+    def get(self, request: Request) -> HttpResponse:
+        """As its long form."""
         raise AssertionError("dispatch answers")
 
 

@@ -26,6 +26,18 @@ def whole(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {raw!r}.") from None
 
 
+def fraction(name: str, default: float) -> float:
+    """The variable as a number above 0."""
+    raw = os.environ.get(name, str(default))
+    try:
+        value = float(raw)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ImproperlyConfigured(f"{name} must be a number above 0, not {raw!r}.")
+    return value
+
+
 def flag(name: str, default: bool) -> bool:
     """The variable as yes or no."""
     raw = os.environ.get(name, "1" if default else "0").strip().lower()

@@ -140,6 +140,9 @@ FACTS_TIME_ZONE = env.text("FACTS_TIME_ZONE", "UTC")
 MAIL_DIR = env.text("DECISIONING_MAIL_DIR", "")
 # How long an identical request may be answered from Redis.
 REPLY_CACHE_SECONDS = env.whole("REPLY_CACHE_SECONDS", 5)
+# Events a second that one API key may send to one process, 0 for no limit; and how long storing them may take.
+INTAKE_EVENTS_PER_SECOND = env.whole("INTAKE_EVENTS_PER_SECOND", 0)
+INTAKE_DEADLINE_SECONDS = env.fraction("INTAKE_DEADLINE_SECONDS", 0.8)
 PUBLIC_URL = env.text("PUBLIC_URL", "http://localhost:8000").rstrip("/")
 
 UNFOLD = {

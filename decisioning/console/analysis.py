@@ -24,7 +24,7 @@ from ..customers import profile
 from ..customers.models import Customer
 from ..engine.prepare import content_facts, count_tests
 from ..engine.types import ContentItem
-from ..flows.react import with_segments
+from ..flows.placing import with_segments
 from ..store import catalogue
 from ..store.catalogue import CONTEXT_FACTS
 

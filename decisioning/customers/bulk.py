@@ -2,26 +2,46 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import polars as pl
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
+
+from .ingest import digest_of
 
 Progress = Callable[[int], None]
 
 CHUNK = 10_000
 
 CUSTOMERS = """
-INSERT INTO customers_customer (key, traits, facts, facts_version)
-SELECT key, traits, '{}'::jsonb, 0 FROM unnest(%s::text[], %s::jsonb[]) AS v(key, traits)
+INSERT INTO customers_customer (key, traits, facts, facts_version, unit)
+SELECT key, traits, '{}'::jsonb, 0, '' FROM unnest(%s::text[], %s::jsonb[]) AS v(key, traits)
 ON CONFLICT (key) DO UPDATE SET traits = customers_customer.traits || excluded.traits
 WHERE customers_customer.traits IS DISTINCT FROM customers_customer.traits || excluded.traits
+"""
+# Each customer came into being with the user id that is its key.
+FIRST_IDENTITIES = """
+INSERT INTO customers_identity (customer_id, home_id, kind, value)
+SELECT c.id, c.id, 'user_id', c.key FROM unnest(%s::text[]) AS v(key) JOIN customers_customer c ON c.key = v.key
+ON CONFLICT (kind, value) DO NOTHING
 """
 IDENTITIES = """
 INSERT INTO customers_identity (customer_id, kind, value)
 SELECT c.id, %s, v.value FROM unnest(%s::text[], %s::text[]) AS v(key, value) JOIN customers_customer c ON c.key = v.key
 ON CONFLICT (kind, value) DO NOTHING
+"""
+# The evidence that keeps them together: the import said so.
+LINKS = """
+INSERT INTO customers_link (one_id, other_id, how, at, message_id, followed, code, reason)
+SELECT f.id, i.id, 'import', %s, '', true, 'joined', 'An import says that they are one person.'
+FROM unnest(%s::text[], %s::text[]) AS v(key, value)
+JOIN customers_customer c ON c.key = v.key
+JOIN customers_identity f ON f.home_id = c.id
+JOIN customers_identity i ON i.kind = %s AND i.value = v.value AND i.customer_id = c.id AND i.id <> f.id
+ON CONFLICT (one_id, other_id, how) DO NOTHING
 """
 CONSENTS = """
 INSERT INTO customers_consent (customer_id, channel, granted, at, source)
@@ -29,32 +49,54 @@ SELECT c.id, %s, true, v.at, %s FROM unnest(%s::text[], %s::timestamptz[]) AS v(
 JOIN customers_customer c ON c.key = v.key ON CONFLICT (customer_id, channel) DO NOTHING
 """
 STAGE = """
-CREATE TEMPORARY TABLE incoming (id uuid, message_id text, key text, type text, name text, timestamp timestamptz,
-                                 properties jsonb) ON COMMIT DROP
+CREATE TEMPORARY TABLE incoming (digest uuid, id uuid, message_id text, key text, type text, name text,
+                                 timestamp timestamptz, properties json) ON COMMIT DROP
 """
-# What is imported happened long ago: it is history, handled from the start, and triggers nothing.
+# What is imported happened long ago: it is history, folded with the next refresh of all, and triggers nothing.
 UNSTAGE = """
-INSERT INTO customers_event (id, message_id, customer_id, type, name, properties, context, timestamp,
-                             received_at, handled_at, problem)
-SELECT i.id, i.message_id, c.id, i.type, i.name, i.properties, '{"historical": true}', i.timestamp, %s, %s, ''
-FROM incoming i JOIN customers_customer c ON c.key = i.key ON CONFLICT (message_id) DO NOTHING
+WITH fresh AS (
+    INSERT INTO customers_receipt SELECT digest, id FROM incoming ON CONFLICT DO NOTHING RETURNING digest
+)
+INSERT INTO customers_event (id, keep, message_id, identity_id, type, name, identifiers, properties, context,
+                             timestamp, received_at, historical, bot, source)
+SELECT e.id, 0, e.message_id, i.id, e.type, e.name, json_build_array(json_build_array(i.kind, i.value)), e.properties,
+       '{"historical": true}', e.timestamp, %s, true, false, 'import'
+FROM incoming e JOIN fresh USING (digest) JOIN customers_identity i ON i.kind = 'user_id' AND i.value = e.key
+"""
+# An identity with a first moment was handled; its state is gone, so it is folded anew from the log.
+FIRSTS = """
+UPDATE customers_identity i SET first_at = least(i.first_at, e.at)
+FROM (SELECT key, min(timestamp) AS at FROM incoming GROUP BY key) e WHERE i.kind = 'user_id' AND i.value = e.key
+"""
+UNFOLD = """
+DELETE FROM customers_state s USING customers_identity i, incoming e
+WHERE s.identity_id = i.id AND i.kind = 'user_id' AND i.value = e.key
 """
 
 
-def import_customers(frame: pl.DataFrame) -> int:
-    """Customers of `frame` (key, traits as JSON text), each with its key as user id; how many rows were read."""
-    keys = frame["key"].to_list()
+def import_customers(frame: pl.DataFrame, now: datetime) -> int:
+    """Customers of `frame` (key, traits as JSON text), each with its key as user id; how many rows were read.
+
+    Traits come as identify events, once for each different text: facts can always be made anew from the log.
+    """
+    keys, texts = frame["key"].to_list(), frame["traits"].to_list()
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(CUSTOMERS, [keys, frame["traits"].to_list()])
-        cursor.execute(IDENTITIES, ["user_id", keys, keys])
+        cursor.execute(CUSTOMERS, [keys, texts])
+        cursor.execute(FIRST_IDENTITIES, [keys])
+        told = [
+            (f"traits-{sha256(f'{key} {text}'.encode()).hexdigest()[:32]}", key, "identify", "identify", now, text)
+            for key, text in zip(keys, texts, strict=True)
+        ]
+        _store(told, now)
     return len(keys)
 
 
-def import_addresses(kind: str, pairs: Iterable[tuple[str, str]]) -> None:
+def import_addresses(kind: str, pairs: Iterable[tuple[str, str]], now: datetime) -> None:
     """Identifiers of one kind: pairs of customer key and value."""
     keys, values = _columns(pairs)
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(IDENTITIES, [kind, keys, values])
+        cursor.execute(LINKS, [now, keys, values, kind])
 
 
 def import_consents(channel: str, source: str, pairs: Iterable[tuple[str, datetime]]) -> None:
@@ -77,14 +119,24 @@ def import_events(frame: pl.DataFrame, now: datetime, progress: Progress) -> int
 
 
 def _import_chunk(chunk: pl.DataFrame, now: datetime) -> int:
-    rows = chunk.select("message_id", "customer_key", "type", "name", "timestamp", "properties").rows()
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic():
+        return _store(chunk.select("message_id", "customer_key", "type", "name", "timestamp", "properties").rows(), now)
+
+
+def _store(rows: Iterable[tuple[Any, ...]], now: datetime) -> int:
+    """Rows of message id, key, type, name, timestamp and properties into the log; how many were new."""
+    with connection.cursor() as cursor:
         cursor.execute(STAGE)
-        with cursor.copy("COPY incoming (id, message_id, key, type, name, timestamp, properties) FROM STDIN") as copy:
+        names = "digest, id, message_id, key, type, name, timestamp, properties"
+        with cursor.copy(f"COPY incoming ({names}) FROM STDIN") as copy:
             for row in rows:
-                copy.write_row((uuid7(), *row))
-        cursor.execute(UNSTAGE, [now, now])
-        return int(cursor.rowcount)
+                copy.write_row((UUID(bytes=digest_of(row[0])), uuid7(), *row))
+        cursor.execute(UNSTAGE, [now])
+        added = int(cursor.rowcount)
+        cursor.execute(FIRSTS)
+        cursor.execute(UNFOLD)
+        cursor.execute("DROP TABLE incoming")
+        return added
 
 
 def _columns(pairs: Iterable[tuple[str, Any]]) -> tuple[list[str], list[Any]]:

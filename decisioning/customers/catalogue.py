@@ -1,7 +1,7 @@
 """A vocabulary of departments, traits and event names comes in; the list of all built-in facts comes out.
 
-`formulas.py` has each fact once; here they are put in order and told to those who ask: `facts.py` computes
-them, rules, segments and templates read their names, scorers learn from some of them.
+`formulas.py` and `tastes.py` have each fact once; here they are put in order and told to those who ask: `facts.py` and
+`deriving.py` compute them, rules, segments and templates read their names, scorers learn from some of them.
 """
 
 from functools import lru_cache
@@ -14,6 +14,8 @@ from decisioning.customers.formulas import (
     coupon_facts,
     money_facts,
     order_facts,
+)
+from decisioning.customers.tastes import (
     rfm_facts,
     rhythm_facts,
     share_facts,

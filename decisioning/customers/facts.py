@@ -18,8 +18,9 @@ from typing import Final
 import polars as pl
 
 from decisioning.customers.catalogue import built_in_facts
-from decisioning.customers.formulas import YEAR, BuiltIn, Source, within
+from decisioning.customers.formulas import BuiltIn, Source
 from decisioning.customers.history import UTC_STAMP, Prepared, prepare
+from decisioning.customers.measures import DIGITS, UNITS, YEAR, cents, days, money, within
 from decisioning.customers.properties import read_traits
 from decisioning.customers.vocabulary import (
     Vocabulary,
@@ -40,8 +41,6 @@ __all__ = [
 ]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-DIGITS: Final = 6  # after the point: last bits depend on how many customers are computed together
-DAY_IN_MICROSECONDS: Final = 86_400_000_000
 
 
 def facts_frame(
@@ -110,13 +109,13 @@ def learn_vocabulary(
 
 
 def vocabulary_of(known: Prepared, customers: pl.DataFrame, now: datetime, time_zone: str = "UTC") -> Vocabulary:
-    age = age_at(now)
-    recent = pl.col("total").filter(age < YEAR)
-    rfm = known.orders.group_by("customer_id").agg(
-        recency=age.min(), frequency=recent.len(), monetary=recent.sum().round(2)
+    orders = known.orders.with_columns(age=age_at(now))
+    recent = pl.col("total").filter(within(YEAR))
+    rfm = orders.group_by("customer_id").agg(
+        recency=days(pl.col("age").min()), frequency=recent.len(), monetary=money(recent.sum())
     )
     return Vocabulary(
-        departments=main_departments(known.lines),
+        departments=main_departments(known.lines.with_columns(pl.col("amount") / UNITS)),
         traits=trait_types(customers["traits"]) if "traits" in customers.columns else (),
         event_names=frequent_events(known.events["name"]),
         recency=quintile_edges(rfm["recency"]),
@@ -144,13 +143,13 @@ def facts_at(known: Prepared, customers: pl.DataFrame, now: datetime, vocabulary
 def source_tables(known: Prepared, now: datetime, time_zone: str) -> dict[Source, pl.DataFrame]:
     """The tables that expressions are grouped over, with the columns `Source` promises."""
     local = pl.col("at").dt.convert_time_zone(time_zone)
-    hour = local.dt.hour() + local.dt.minute() / 60
+    minute = local.dt.hour().cast(pl.Int64) * 60 + local.dt.minute()
     age = age_at(now)
     clock = {"age": age, "day": local.dt.date()}
     lines = known.lines.with_columns(age=age).filter(within(YEAR))
     return {
         Source.EVENTS: known.events.with_columns(**clock),
-        Source.ORDERS: known.orders.with_columns(**clock, hour=hour, weekday=local.dt.weekday() - 1),
+        Source.ORDERS: known.orders.with_columns(**clock, minute=minute, weekday=local.dt.weekday() - 1),
         Source.DEPARTMENTS: amounts(lines, "department"),
         Source.CATEGORIES: amounts(lines, "category"),
         Source.BRANDS: amounts(lines, "brand"),
@@ -158,17 +157,14 @@ def source_tables(known: Prepared, now: datetime, time_zone: str) -> dict[Source
 
 
 def age_at(now: datetime) -> pl.Expr:
-    """Days from the row's `at` to now, with fraction."""
-    return (pl.lit(now, UTC_STAMP) - pl.col("at")).dt.total_microseconds() / DAY_IN_MICROSECONDS
+    """Microseconds from the row's `at` to now."""
+    return (pl.lit(now, UTC_STAMP) - pl.col("at")).dt.total_microseconds()
 
 
 def amounts(lines: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Spend and age of the last purchase, a row a customer and value of the column.
-
-    Whole cents, so that the order of lines cannot show.
-    """
+    """Spend in cents and age of the last purchase, a row a customer and value of the column."""
     known = lines.filter(pl.col(column).is_not_null())
-    return known.group_by("customer_id", column).agg(pl.col("amount").sum().round(2), pl.col("age").min())
+    return known.group_by("customer_id", column).agg(cents(pl.col("amount").sum()), pl.col("age").min())
 
 
 def with_aggregates(frame: pl.DataFrame, table: pl.DataFrame, facts: Sequence[BuiltIn]) -> pl.DataFrame:

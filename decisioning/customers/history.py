@@ -7,11 +7,12 @@ from typing import Final
 import polars as pl
 
 from decisioning.customers.formulas import ORDER, PASSIVE, REDEEMED
+from decisioning.customers.measures import believable, units
 from decisioning.customers.properties import read_orders, read_redemptions
 
 UTC_STAMP: Final = pl.Datetime("us", "UTC")
 EVENT_COLUMNS: Final = ("customer_id", "message_id", "name", "timestamp", "properties")
-LARGEST: Final = 1e9  # an amount beyond it is a mistake and counts as missing
+DONE: Final = ("track", "page", "screen")  # types of what a customer does; the others only tell who it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Prepared:
     """Events decoded and cleaned once, to be asked at many moments. All three have customer_id and at (UTC).
 
     `events`: name, coupons, content_key. `orders`: total, discount, coupon_discount, items (count of lines).
-    `lines`: department, category, brand, amount.
+    `lines`: department, category, brand, amount. Amounts are in whole `measures.UNITS`.
     """
 
     events: pl.DataFrame
@@ -65,7 +66,7 @@ def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
     if missing:
         raise ValueError(f"The events frame lacks {', '.join(missing)}; it needs {', '.join(EVENT_COLUMNS)}.")
     kind = pl.col("type") if "type" in events.columns else pl.lit("track")
-    done = kind.is_in(["track", "page", "screen"]) & ~pl.col("name").is_in(PASSIVE).fill_null(False)
+    done = kind.is_in(DONE) & ~pl.col("name").is_in(PASSIVE).fill_null(False)
     return (
         events.filter(pl.col("customer_id").is_not_null())
         .sort("timestamp", "message_id", "properties")
@@ -90,10 +91,11 @@ def utc(dtype: pl.DataType) -> pl.Expr:
 
 
 def order_rows(orders: pl.DataFrame, amounts: pl.DataFrame) -> pl.DataFrame:
+    total = pl.coalesce(believable(pl.col(name)) for name in ("total", "revenue", "value"))
     return orders.select("customer_id", "at").with_columns(
         amounts.select(
-            pl.coalesce(*map(believable, ("total", "revenue", "value"))).fill_null(0.0).alias("total"),
-            *(believable(name).fill_null(0.0) for name in ("discount", "coupon_discount")),
+            units(total).alias("total"),
+            *(units(pl.col(name)).alias(name) for name in ("discount", "coupon_discount")),
             "items",
         )
     )
@@ -101,10 +103,6 @@ def order_rows(orders: pl.DataFrame, amounts: pl.DataFrame) -> pl.DataFrame:
 
 def line_rows(orders: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """One row a product line; a missing quantity is one, a missing price is nothing paid."""
-    paid = believable("price").fill_null(0.0) * believable("quantity").fill_null(1.0)
+    paid = believable(pl.col("price")).fill_null(0.0) * believable(pl.col("quantity")).fill_null(1.0)
     owners = orders.select("customer_id", "at")[lines["row"]]
-    return lines.select("department", "category", "brand", paid.alias("amount")).with_columns(owners)
-
-
-def believable(column: str) -> pl.Expr:
-    return pl.when(pl.col(column).abs() <= LARGEST).then(pl.col(column)).alias(column)
+    return lines.select("department", "category", "brand", units(paid).alias("amount")).with_columns(owners)

@@ -1,8 +1,8 @@
-"""Customers' events in PostgreSQL in; their facts, written back beside them, out."""
+"""What PostgreSQL holds of customers in; frames of it, and facts written back beside them, out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
@@ -10,21 +10,30 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F
 
-from .facts import facts_at, facts_frame, prepare, vocabulary_of
-from .histories import wanted, with_histories
+from . import arrays
+from .facts import prepare, vocabulary_of
+from .histories import wanted
 from .models import Customer, FactVocabulary
 from .vocabulary import Vocabulary
 
-EVENTS = "SELECT customer_id, message_id, name, timestamp, properties::text FROM customers_event"
-STORED = "SELECT id, facts::text FROM customers_customer WHERE facts_at IS NOT NULL"
-CUSTOMERS = "SELECT id, traits::text FROM customers_customer"
+# Bots' events count nowhere; what is pending counts when it is handled.
+EVENTS = """
+SELECT i.customer_id, e.message_id, e.type, e.name, e.timestamp, e.properties::text
+FROM customers_event e JOIN customers_identity i ON i.id = e.identity_id
+WHERE NOT e.bot AND NOT EXISTS (SELECT FROM customers_pending p WHERE p.event_id = e.id)
+"""
+STORED = "SELECT id, facts::text FROM customers_customer WHERE facts_at IS NOT NULL AND merged_into_id IS NULL"
+CUSTOMERS = "SELECT id, traits::text FROM customers_customer WHERE merged_into_id IS NULL"
 STORE = """
-UPDATE customers_customer c SET facts = v.facts, facts_at = %s, facts_version = c.facts_version + 1
-FROM unnest(%s::bigint[], %s::jsonb[]) AS v(id, facts) WHERE c.id = v.id
+UPDATE customers_customer c SET facts = v.facts::jsonb, traits = v.traits::jsonb, facts_at = %s,
+                                facts_version = c.facts_version + 1
+FROM unnest(%b::bigint[], %b::text[], %b::text[]) AS v(id, facts, traits) WHERE c.id = v.id
+RETURNING c.id, c.key, c.unit, c.facts_version
 """
 EVENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "customer_id": pl.Int64,
     "message_id": pl.String,
+    "type": pl.String,
     "name": pl.String,
     "timestamp": pl.Datetime("us", "UTC"),
     "properties": pl.String,
@@ -33,8 +42,8 @@ CUSTOMER_SCHEMA = {"customer_id": pl.Int64, "traits": pl.String}
 
 
 def read_events(ids: Sequence[int] | None = None) -> pl.DataFrame:
-    """The log of these customers, or of everybody: customer_id, message_id, name, timestamp, properties (JSON)."""
-    where, values = ("", []) if ids is None else (" WHERE customer_id = ANY(%s)", [list(ids)])
+    """The log of these customers, or of everybody: what `EVENT_SCHEMA` says; properties are JSON texts."""
+    where, values = ("", []) if ids is None else (" AND i.customer_id = ANY(%s)", [list(ids)])
     with connection.cursor() as cursor:
         cursor.execute(EVENTS + where, values)
         return pl.DataFrame(cursor.fetchall(), schema=EVENT_SCHEMA, orient="row")
@@ -42,7 +51,7 @@ def read_events(ids: Sequence[int] | None = None) -> pl.DataFrame:
 
 def read_customers(ids: Sequence[int] | None = None) -> pl.DataFrame:
     """customer_id and traits (JSON) of these customers, or of everybody."""
-    where, values = ("", []) if ids is None else (" WHERE id = ANY(%s)", [list(ids)])
+    where, values = ("", []) if ids is None else (" AND id = ANY(%s)", [list(ids)])
     with connection.cursor() as cursor:
         cursor.execute(CUSTOMERS + where + " ORDER BY id", values)
         return pl.DataFrame(cursor.fetchall(), schema=CUSTOMER_SCHEMA, orient="row")
@@ -54,50 +63,53 @@ def vocabulary() -> Vocabulary:
     return Vocabulary.from_dict(row.data) if row else Vocabulary()
 
 
-def hold_everybody() -> None:
-    """Lock every customer until the transaction ends, so that no event is handled on facts about to be replaced."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM (SELECT id FROM customers_customer ORDER BY id FOR UPDATE) AS held")
-
-
 def touch(ids: Sequence[int]) -> None:
     """Give these customers' profiles a new version: something beside their facts changed."""
     Customer.objects.filter(pk__in=ids).update(facts_version=F("facts_version") + 1)
 
 
-def recompute(ids: Sequence[int], now: datetime) -> pl.DataFrame:
-    """Compute and store the facts of a few customers; the frame of facts. The caller holds their rows."""
-    events = read_events(ids)
-    facts = facts_frame(events, read_customers(ids), now, vocabulary())
-    facts = with_histories(facts, events, wanted(), now)
-    write(facts, now)
-    return facts
+def learn(now: datetime) -> Vocabulary:
+    """Learn the vocabulary anew from everybody's log; it is kept by whoever has computed everybody's facts with it."""
+    known = prepare(read_events()).before(now, inclusive=True)
+    return vocabulary_of(known, read_customers(), now, settings.FACTS_TIME_ZONE)
 
 
-def recompute_all(now: datetime) -> pl.DataFrame:
-    """Learn the vocabulary anew, then compute and store everybody's facts; the frame of facts."""
-    events, customers, asked = read_events(), read_customers(), wanted()
-    known = prepare(events).before(now, inclusive=True)
-    learned = vocabulary_of(known, customers, now, settings.FACTS_TIME_ZONE)
-    FactVocabulary.objects.create(data=learned.to_dict(), histories=sorted(asked), learned_at=now)
-    facts = with_histories(facts_at(known, customers, now, learned), events, asked, now)
-    write(facts, now)
-    return facts
+def keep(learned: Vocabulary, now: datetime) -> None:
+    """From now on facts are cut by this vocabulary; the histories that everybody's facts hold stay what they were."""
+    last = FactVocabulary.objects.order_by("-pk").first()
+    FactVocabulary.objects.create(data=learned.to_dict(), histories=last.histories if last else [], learned_at=now)
 
 
-def write(facts: pl.DataFrame, now: datetime) -> None:
-    """Store a frame of facts; missing ones are left out, so that a stored fact is always a value."""
-    rows = facts.drop("customer_id").to_dicts()
-    texts = [msgspec.json.encode({k: one for k, v in row.items() if (one := _one(v)) is not None}) for row in rows]
-    with connection.cursor() as cursor:
-        cursor.execute(STORE, [now, facts["customer_id"].to_list(), [text.decode() for text in texts]])
+def hold(histories: Iterable[str]) -> None:
+    """Everybody's facts hold these histories now."""
+    last = FactVocabulary.objects.order_by("-pk").first()
+    if last is not None:
+        last.histories = sorted(histories)
+        last.save(update_fields=["histories"])
 
 
-def _one(value: Any) -> Any:
-    """A history's value that is of another type for each customer comes as one field a type; take the one there is."""
-    if not isinstance(value, dict):
-        return value
-    return next((part for part in value.values() if part is not None), None)
+class Written(NamedTuple):
+    """A customer whose facts were written: what names it and the version its profile has now."""
+
+    id: int
+    key: str
+    unit: str
+    version: int
+
+
+def write(people: Mapping[int, tuple[bytes, bytes]], now: datetime) -> list[Written]:
+    """Store facts and traits (JSON texts) by customer id."""
+    if not people:
+        return []
+    ordered = sorted(people)
+    columns = [
+        arrays.bigints(ordered),
+        arrays.raws([people[pk][0] for pk in ordered]),
+        arrays.raws([people[pk][1] for pk in ordered]),
+    ]
+    with arrays.direct() as raw:
+        raw.execute(STORE, [now, *columns], prepare=True)
+        return [Written(*row) for row in raw.fetchall()]
 
 
 def missing_histories() -> set[str]:

@@ -106,9 +106,13 @@ def read_line(line: object) -> Line:
 def read_redemptions(texts: pl.Series) -> pl.DataFrame:
     """coupons (a missing count is one) and content_key, one row a text."""
     answers = [read_redemption(text) for text in texts.to_list()]
-    coupons = [1 if answer.coupons is None else int(min(max(answer.coupons, 0), MOST_COUPONS)) for answer in answers]
+    coupons = [coupons_of(answer) for answer in answers]
     keys = [answer.content_key for answer in answers]
     return pl.DataFrame({"coupons": coupons, "content_key": keys}, {"coupons": pl.Int64, "content_key": pl.String})
+
+
+def coupons_of(answer: Redemption) -> int:
+    return 1 if answer.coupons is None else int(min(max(answer.coupons, 0), MOST_COUPONS))
 
 
 def read_redemption(text: str | None) -> Redemption:

@@ -44,7 +44,7 @@ def all_facts(prepared: Prepared, ask: Ask, now: datetime) -> dict[str, Any]:
     customer = ask.customer
     facts: dict[str, Any] = dict(customer.facts) if customer else {}
     keys = list(customer.segments) if customer else []
-    facts["customer_id"] = customer.key if customer else ask.person
+    facts["customer_id"] = (customer.unit or customer.key) if customer else ask.person
     facts["segments"] = keys
     facts["customer_segment"] = keys + [prepared.segment_names[key] for key in keys if key in prepared.segment_names]
     facts.update(context_facts(ask.context, now))

@@ -85,7 +85,10 @@ class SnapshotData(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """A customer as the hot path knows them: facts, segment keys, and scores by content key."""
+    """A customer as the hot path knows them: facts, segment keys, and scores by content key.
+
+    `unit` is what chances and experiments draw by where it is not the key.
+    """
 
     id: int
     key: str
@@ -95,6 +98,7 @@ class Profile(Struct, frozen=True):
     scores: dict[str, float] = field(default_factory=dict)
     scorer: int | None = None
     facts_at: datetime | None = None
+    unit: str = ""
 
 
 class Ask(Struct, frozen=True):

@@ -22,7 +22,8 @@ from campaigns.channels import Answer, EmailChannel, Mail, Outcome, compose, uns
 from campaigns.models import Message
 from campaigns.rendering import Rendered, RenderingError, render
 
-from ..customers.models import Consent, Identity
+from ..customers.family import head_of, last_word
+from ..customers.models import Identity
 
 log = logging.getLogger(__name__)
 
@@ -175,12 +176,12 @@ def _prepare(message: Message, now: datetime, decide: Decide) -> Ready:
 def _allowed_recipient(message: Message) -> str:
     """The customer's address, if they said yes to this channel. Read anew: a claim may be seconds old."""
     channel = message.campaign.channel
-    consent = Consent.objects.filter(customer_id=message.customer_id, channel=channel).first()
+    consent = last_word(message.customer_id, channel)
     if consent is None:
         raise NotAllowed(f"The customer never consented to {channel}.")
     if not consent.granted:
         raise NotAllowed(f"The customer withdrew consent to {channel}.")
-    emails = Identity.objects.filter(customer_id=message.customer_id, kind=Identity.Kind.EMAIL)
+    emails = Identity.objects.filter(customer_id=head_of(message.customer_id), kind=Identity.Kind.EMAIL)
     newest = emails.order_by("-created_at", "-id").values_list("value", flat=True).first()
     if not newest:
         raise NotAllowed("The customer has no e-mail address.")

@@ -28,14 +28,15 @@ log = logging.getLogger(__name__)
 
 # What was shown, when its window closes, and when it first converted. Shown means: seen, clicked or converted.
 SHOWINGS = """
-SELECT d.customer_id, item->>'key', d.placement, d.at, (item->>'closes_at')::timestamptz, p.window_hours,
+SELECT coalesce(c.merged_into_id, d.customer_id), item->>'key', d.placement, d.at, (item->>'closes_at')::timestamptz, p.window_hours,
        min(o.at) FILTER (WHERE o.kind = 'conversion'), d.facts::text
 FROM decisioning_decision d
 CROSS JOIN LATERAL jsonb_array_elements(d.items) AS item
 JOIN decisioning_outcome o ON o.decision_id = d.id AND o.content = item->>'key' AND o.at <= %s
 LEFT JOIN campaigns_placement p ON p.key = d.placement
+LEFT JOIN customers_customer c ON c.id = d.customer_id
 WHERE d.customer_id IS NOT NULL AND d.at <= %s
-GROUP BY d.id, item, p.window_hours
+GROUP BY d.id, c.merged_into_id, item, p.window_hours
 """
 SHOWING_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "customer_id": pl.Int64,
@@ -49,8 +50,9 @@ SHOWING_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 PENDING = """
 SELECT c.id FROM customers_customer c LEFT JOIN decisioning_score s ON s.customer_id = c.id
-WHERE c.facts_at IS NOT NULL AND (s.customer_id IS NULL OR s.artefact_id <> %s OR s.at < c.facts_at)
-ORDER BY c.id LIMIT %s FOR UPDATE OF c SKIP LOCKED
+WHERE c.facts_at IS NOT NULL AND c.merged_into_id IS NULL
+AND (s.customer_id IS NULL OR s.artefact_id <> %s OR s.at < c.facts_at)
+ORDER BY c.id LIMIT %s FOR NO KEY UPDATE OF c SKIP LOCKED
 """
 WRITE = """
 INSERT INTO decisioning_score (customer_id, artefact_id, values, at)

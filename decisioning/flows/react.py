@@ -1,43 +1,40 @@
-"""Committed events in; facts, segments, campaign triggers and published profiles out, customer by customer.
+"""Committed events in; identities, facts, segments, campaign triggers and published profiles out, customer by customer.
 
-A batch of customers is held (their rows locked, others skipped), handled and committed as one. Profiles go to Redis
-before the commit: a kill in between repeats the batch, and a repeat changes nothing.
+A batch of customers is held (their rows locked, those of others skipped), handled and committed as one, together with
+the deletion of its events from the list of what is pending. Profiles go to Redis before the commit: a kill in between
+repeats the batch, and a repeat changes nothing.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import Any
 
-import polars as pl
+import msgspec
 import redis
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from campaigns import outbox
-from campaigns.models import Campaign
-from rules import segments
-from rules.language import matches, matching_frame, parse
-from rules.language.history import needs
-from rules.models import Membership, Segment
-from rules.segments import Moves
 
-from ..customers import profile
-from ..customers.models import Event
-from ..store import clusters, profiles
+from ..customers import letters, meeting, merging, pending, planning, profile, streams
+from ..customers.deriving import derive
+from ..customers.folding import traits_of
+from ..customers.pending import Batch, Row
+from ..customers.plan import name_of
+from ..customers.streams import Stream
+from ..engine.types import Profile
+from ..store import profiles
+from . import trigger
+from .placing import Facts, Settled, place_few
+from .standing import Standing, standing
 
 log = logging.getLogger(__name__)
 
-HOLD = """
-SELECT id FROM customers_customer
-WHERE id IN (SELECT customer_id FROM customers_event WHERE handled_at IS NULL AND problem = ''
-             GROUP BY customer_id ORDER BY min(timestamp) LIMIT %s)
-ORDER BY id FOR UPDATE SKIP LOCKED
-"""
-HANDLED = "UPDATE customers_event SET handled_at = %s, problem = '' WHERE id = ANY(%s)"
-BATCH = 200
+BATCH = 500
 # What another try may cure by itself.
 PASSING = (redis.RedisError, OperationalError, InterfaceError)
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,173 +49,171 @@ class Reacted:
 
 
 def react(now: datetime, limit: int = BATCH) -> Reacted:
-    """Handle one batch of customers with new events; nothing pending gives zeros."""
+    """Handle one batch of customers with pending events; nothing pending gives zeros."""
     with transaction.atomic():
-        ids = _hold(limit)
-        if not ids:
+        batch = pending.take(limit)
+        if not batch.rows:
             return Reacted()
         try:
             with transaction.atomic():
-                return handle(ids, now)
+                return handle(batch, now)
         except PASSING:
             raise
         except Exception:
-            log.exception("a batch of %s customers failed; taking them one by one", len(ids))
-            return _one_by_one(ids, now)
+            log.exception("a batch of %s customers failed; taking them one by one", len(batch.customers))
+            return _one_by_one(batch, now)
 
 
-def _one_by_one(ids: Sequence[int], now: datetime) -> Reacted:
-    """Handle who can be handled; the events of the others are set aside with the reason."""
-    done = []
-    for pk in ids:
+def _one_by_one(batch: Batch, now: datetime) -> Reacted:
+    """Handle who can be handled; of the others, event by event, what fails is set aside with its reason."""
+    done: list[Reacted] = []
+    for customer in batch.customers:
+        rows = tuple(row for row in batch.rows if row.customer == customer)
         try:
             with transaction.atomic():
-                done.append(handle([pk], now))
+                done.append(handle(Batch((customer,), rows), now))
         except PASSING:
             raise
-        except Exception as error:
-            # Set aside, so that however many of them there are, nobody else waits behind them.
-            log.exception("events of customer %s cannot be handled", pk)
-            Event.objects.filter(customer_id=pk, handled_at__isnull=True).update(problem=repr(error)[:300])
-    return (
-        Reacted(*(sum(values) for values in zip(*(astuple(one) for one in done), strict=True))) if done else Reacted()
-    )
+        except Exception:
+            log.exception("customer %s cannot be handled; taking %s events one by one", customer, len(rows))
+            done += [_alone(customer, row, now) for row in rows]
+    return summed(done)
 
 
-def _hold(limit: int) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(HOLD, [limit])
-        return [pk for (pk,) in cursor.fetchall()]
+def _alone(customer: int, row: Row, now: datetime) -> Reacted:
+    """One event by itself; set aside where it fails, so that its neighbours go on."""
+    try:
+        with transaction.atomic():
+            return handle(Batch((customer,), (row,)), now)
+    except PASSING:
+        raise
+    except Exception as error:
+        log.exception("event %s cannot be handled", row.id)
+        pending.set_aside(row.id, repr(error))
+        letters.set_aside(row.id, repr(error), now)
+        return Reacted()
 
 
-def handle(ids: Sequence[int], now: datetime) -> Reacted:
-    """Facts, segments, triggers and profiles of customers whose rows the caller holds."""
-    events = list(Event.objects.filter(customer_id__in=ids, handled_at__isnull=True).order_by("timestamp", "id"))
-    facts = profile.recompute(ids, now)
-    moves = place(facts, ids, now)
-    owed = _triggered_by_events(events, facts, now) + triggered_by_entries(moves, facts, now)
+def summed(parts: Iterable[Reacted]) -> Reacted:
+    """All of them as one."""
+    values = [astuple(part) for part in parts]
+    return Reacted(*(sum(column) for column in zip(*values, strict=True))) if values else Reacted()
+
+
+def handle_suspects(now: datetime) -> int:
+    """Events that were the oldest whenever a consumer died: each alone, its attempt committed before the work."""
+    found = pending.suspects(BATCH)
+    for event_id, identity, attempts in found:
+        if attempts >= pending.HOPELESS:
+            with transaction.atomic():
+                pending.set_aside(event_id, f"A consumer died {attempts} times while this was the oldest event.")
+                letters.set_aside(event_id, "The consumer died over it again and again.", now)
+            continue
+        pending.count_attempt(event_id)
+        with transaction.atomic():
+            batch = pending.only(event_id, identity)
+            if batch.rows:
+                _one_by_one(batch, now)
+    return len(found)
+
+
+def handle(batch: Batch, now: datetime) -> Reacted:
+    """Everything that follows from these events, for customers whose rows the caller holds."""
+    known = standing()
+    changed = meeting.observe(batch.rows)
+    changed |= meeting.note_earlier(batch.rows, changed)
+    touched = merging.apply(changed, now, held=batch.customers).customers if changed else frozenset[int]()
+    reached = sorted({*batch.customers, *touched})
+    found = streams.load(reached, known.histories)
+    owner = {stream.identity: customer for customer, mine in found.items() for stream in mine}
+    rows = [row if owner[row.identity] == row.customer else _moved(row, owner[row.identity]) for row in batch.rows]
+    # Made anew from the log: among them who was only ever met beside somebody, and is not announced yet.
+    renamed = {stream.identity for mine in found.values() for stream in mine if stream.changed}
+    renamed |= changed | _fold(found, rows, now, known)
+    renamed |= {stream.identity for customer in touched for stream in found.get(customer, ())}
+    reacted = settle(found, rows, now, known, renamed)
+    profiles.forget(set(reached) - found.keys())
+    pending.done(batch.rows)
+    seen = [(name_of(row.type, row.name), row.timestamp, row.properties) for row in batch.rows if not row.bot]
+    transaction.on_commit(lambda: planning.learn(seen, now), robust=True)
+    return reacted
+
+
+def settle_merges(now: datetime) -> int:
+    """Apply evidence that had to wait for customers held by somebody else; how many customers changed."""
+    waiting = merging.unjudged()
+    if not waiting:
+        return 0
+    with transaction.atomic():
+        return resettle(merging.apply(waiting, now).customers, now)
+
+
+def resettle(touched: Collection[int], now: datetime) -> int:
+    """Facts, segments and profiles of customers (held by the caller) whose identities came or went."""
+    if touched:
+        known = standing()
+        found = streams.load(sorted(touched), known.histories)
+        names = {stream.identity for mine in found.values() for stream in mine}
+        settle(found, (), now, known, names)
+        profiles.forget(set(touched) - found.keys())
+    return len(touched)
+
+
+def _moved(row: Row, customer: int) -> Row:
+    return msgspec.structs.replace(row, customer=customer)
+
+
+def _fold(found: dict[int, list[Stream]], rows: Sequence[Row], now: datetime, known: Standing) -> set[int]:
+    """Take the events into their identities' states; the identities that are new."""
+    mine: dict[int, list[Row]] = {}
+    for row in rows:
+        if not row.bot:
+            mine.setdefault(row.identity, []).append(row)
+    fresh: set[int] = set()
+    earliest: dict[int, datetime] = {}
+    for all_of_one in found.values():
+        for stream in all_of_one:
+            events = mine.get(stream.identity)
+            if not events:
+                continue
+            streams.take_in(stream, events, now, known.histories)
+            # Rows come in the order they happened.
+            if stream.first_at is None or events[0].timestamp < stream.first_at:
+                earliest[stream.identity] = events[0].timestamp
+                if stream.first_at is None:
+                    fresh.add(stream.identity)
+    meeting.note_first(earliest)
+    return fresh
+
+
+def settle(
+    found: dict[int, list[Stream]], rows: Sequence[Row], now: datetime, known: Standing, renamed: set[int]
+) -> Reacted:
+    """Facts, segments, triggers and profiles of customers with these streams; `renamed` identities are announced."""
+    streams.save((stream for mine in found.values() for stream in mine), now, known.histories)
+    states = {customer: streams.together(mine) for customer, mine in found.items()}
+    facts: dict[int, Facts] = {
+        customer: derive(state, now, known.vocabulary, known.histories) for customer, state in states.items()
+    }
+    texts = {customer: (_encode(facts[customer]), _encode(traits_of(states[customer]))) for customer in states}
+    written = {one.id: one for one in profile.write(texts, now)}
+    people = {pk: {**facts[pk], "customer_id": one.unit or one.key} for pk, one in written.items()}
+    settled = place_few(people, now, known)
+    owed = trigger.by_events(rows, people, now, known) + trigger.by_entries(settled.moves, people, now, known)
     added = outbox.owe(owed)
-    profiles.publish(ids)
-    with connection.cursor() as cursor:
-        cursor.execute(HANDLED, [now, [event.pk for event in events]])
-    return Reacted(len(ids), len(events), len(moves.entered), len(moves.left), added)
-
-
-@dataclass(frozen=True, slots=True)
-class Placed(Moves):
-    """Who entered and left, and which segments by condition were computed."""
-
-    computed: tuple[int, ...] = ()
-
-
-def place(facts: pl.DataFrame, ids: Sequence[int], now: datetime, only: Sequence[int] | None = None) -> Placed:
-    """Put these customers into the segments their facts say: clusters first, so that conditions may name them.
-
-    Customers found in a segment that was never computed before did not enter it: that is no move.
-    """
-    moved = segments.move(clusters.assign(facts), ids, now) if only is None else Moves((), ())
-    frame = with_segments(facts, ids)
-    wanted: dict[int, list[int]] = {}
-    first: set[int] = set()
-    computed: list[int] = []
-    for segment, condition in segments.conditions():
-        if only is not None and segment.pk not in only:
-            continue
-        # Nobody has the facts it asks for yet; everybody will with the next refresh of all.
-        if not needs([condition]).keys() <= set(frame.columns):
-            continue
-        computed.append(segment.pk)
-        wanted[segment.pk] = frame.filter(matching_frame(condition, frame, now))["customer_id"].to_list()
-        if segment.refreshed_at is None:
-            first.add(segment.pk)
-    then = segments.move(wanted, ids, now)
-    entered = tuple(pair for pair in then.entered if pair[0] not in first)
-    return Placed(moved.entered + entered, moved.left + then.left, tuple(computed))
-
-
-def with_segments(facts: pl.DataFrame, ids: Sequence[int]) -> pl.DataFrame:
-    """The facts with the columns `segments` (keys) and `customer_segment` (keys and names) of current stays."""
-    stays = Membership.objects.filter(left_at__isnull=True, segment__active=True)
-    if len(ids) < 5000:
-        stays = stays.filter(customer_id__in=ids)
-    keys: dict[int, list[str]] = {}
-    names: dict[int, list[str]] = {}
-    for customer, key, name in stays.values_list("customer_id", "segment__key", "segment__name").order_by(
-        "segment__key"
-    ):
-        keys.setdefault(customer, []).append(key)
-        names.setdefault(customer, []).append(name)
-    order = facts["customer_id"].to_list()
-    return facts.with_columns(
-        pl.Series("segments", [keys.get(pk, []) for pk in order], dtype=pl.List(pl.String)),
-        pl.Series("customer_segment", [keys.get(pk, []) + names.get(pk, []) for pk in order], dtype=pl.List(pl.String)),
+    profiles.put(
+        [_profile(one, facts[pk], settled, now, known) for pk, one in written.items()],
+        [
+            (stream.kind, stream.value, customer)
+            for customer, mine in found.items()
+            for stream in mine
+            if stream.identity in renamed
+        ],
+        scored=known.scored,
     )
+    return Reacted(len(found), len(rows), len(settled.moves.entered), len(settled.moves.left), added)
 
 
-def _triggered_by_events(events: Sequence[Event], facts: pl.DataFrame, now: datetime) -> list[outbox.Owed]:
-    """Messages owed because an event arrived; a historical one (`context.historical`) triggers nothing."""
-    campaigns = list(Campaign.objects.filter(active=True, trigger=Campaign.Trigger.EVENT))
-    names = {campaign.event_name for campaign in campaigns}
-    fresh = [event for event in events if event.name in names and not event.context.get("historical")]
-    people = _people(facts, {event.customer_id for event in fresh})
-    return [
-        outbox.Owed(campaign.pk, event.customer_id, event.message_id)
-        for event in fresh
-        for campaign in campaigns
-        if campaign.event_name == event.name and _wanted(campaign, people.get(event.customer_id, {}), now)
-    ]
-
-
-def triggered_by_entries(moves: Moves, facts: pl.DataFrame, now: datetime) -> list[outbox.Owed]:
-    """Messages owed because customers entered a segment."""
-    campaigns = list(Campaign.objects.filter(active=True, trigger=Campaign.Trigger.SEGMENT).select_related("segment"))
-    people = _people(facts, {customer for _, customer in moves.entered})
-    return [
-        outbox.Owed(campaign.pk, customer, f"{campaign.segment.key}@{now:%Y-%m-%dT%H:%M:%S.%fZ}")
-        for segment, customer in moves.entered
-        for campaign in campaigns
-        if campaign.segment is not None
-        and campaign.segment_id == segment
-        and _wanted(campaign, people.get(customer, {}), now)
-    ]
-
-
-def _people(facts: pl.DataFrame, ids: set[int]) -> dict[int, dict[str, Any]]:
-    if not ids:
-        return {}
-    chosen = with_segments(facts.filter(pl.col("customer_id").is_in(list(ids))), list(ids))
-    return {row["customer_id"]: row for row in chosen.to_dicts()}
-
-
-def _wanted(campaign: Campaign, facts: dict[str, Any], now: datetime) -> bool:
-    return not campaign.audience.strip() or matches(parse(campaign.audience), facts, now)
-
-
-def refresh_all(now: datetime) -> Reacted:
-    """Everybody's facts, segments and triggers anew: after an import, and hourly because time alone moves facts."""
-    # What was set aside gets another try with the next batch.
-    Event.objects.filter(handled_at__isnull=True).exclude(problem="").update(problem="")
-    with transaction.atomic():
-        profile.hold_everybody()
-        facts = profile.recompute_all(now)
-        ids = facts["customer_id"].to_list()
-        moves = place(facts, ids, now)
-        added = outbox.owe(triggered_by_entries(moves, facts, now))
-        clusters_too = Segment.objects.filter(active=True, kind=Segment.Kind.CLUSTER).values_list("pk", flat=True)
-        segments.measure([*moves.computed, *clusters_too], now)
-    profiles.publish_all()
-    return Reacted(len(ids), 0, len(moves.entered), len(moves.left), added)
-
-
-def refresh_segments(segment_ids: Sequence[int], now: datetime) -> Placed:
-    """Some segments anew for everybody, from the facts as stored."""
-    with transaction.atomic():
-        profile.hold_everybody()
-        facts = profile.stored_frame()
-        moves = place(facts, facts["customer_id"].to_list(), now, only=segment_ids)
-        outbox.owe(triggered_by_entries(moves, facts, now))
-        segments.measure(moves.computed, now)
-        moved = sorted({customer for _, customer in moves.entered + moves.left})
-        profile.touch(moved)
-        profiles.publish(moved)
-    return moves
+def _profile(one: profile.Written, facts: Facts, settled: Settled, now: datetime, known: Standing) -> Profile:
+    keys = sorted(known.segments[pk][0] for pk in settled.stays[one.id] if pk in known.segments)
+    return Profile(one.id, one.key, one.version, facts, tuple(keys), facts_at=now, unit=one.unit)

@@ -1,22 +1,40 @@
-"""Events and outcomes in from a door: committed to PostgreSQL before the answer, refused with a reason otherwise."""
+"""Events and outcomes in from a door, a file or a topic: committed before the answer, refused with a reason otherwise."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 import redis
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from msgspec import Meta, Struct
 
+from ..customers import letters, planning
 from ..customers.ingest import Stored, store
 from ..customers.strict import refuse_nul
-from ..customers.tracking import Bad, Unreadable, check_body, corrected
+from ..customers.tracking import SOMEBODY, Bad, Checked, Sender, Unreadable, check_body, check_items, corrected
 from ..models import Outcome
 from ..store import profiles, tokens
+from ..store.connection import Breaker
+from ..store.deadline import bounded
 from .contract import Refused
 
 log = logging.getLogger(__name__)
+
+# A body that cannot be read at all is kept for a look when it is at most this long.
+LONGEST_KEPT = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was done with some items: events added, events known already, items refused."""
+
+    added: int
+    duplicates: int
+    bad: list[Bad]
 
 
 class OutcomeRequest(Struct, forbid_unknown_fields=True, frozen=True):
@@ -30,31 +48,68 @@ class OutcomeRequest(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 _outcome = msgspec.json.Decoder(OutcomeRequest)
+_told = Breaker()
 
 
-def take_events(body: bytes, kind: str, now: datetime) -> tuple[int, bytes]:
+def take_events(
+    body: bytes, kind: str, now: datetime, source: str = "api", sender: Sender = SOMEBODY
+) -> tuple[int, bytes]:
     """Answer one tracking call. 200 means every event not listed in `errors` is committed."""
     try:
-        good, bad = check_body(body, kind, now)
-        if not good:
-            raise Refused(400, "invalid_event", bad[0].message if bad else "The batch is empty.")
-        stored = store(good, now)
-    except Unreadable as error:
-        refused = Refused(400, "invalid_request", str(error))
-        return refused.status, refused.body()
+        with bounded(settings.INTAKE_DEADLINE_SECONDS):
+            return _answer(*_checked(body, kind, now, source, sender), now, source)
     except Refused as refused:
         return refused.status, refused.body()
     except (OperationalError, InterfaceError) as error:
         return _away(error)
+
+
+def _checked(body: bytes, kind: str, now: datetime, source: str, sender: Sender) -> tuple[list[Checked], list[Bad]]:
+    try:
+        good, bad = check_body(body, kind, now, sender)
+    except Unreadable as error:
+        if len(body) <= LONGEST_KEPT:
+            letters.keep([(error.code, error.message, body)], source, now)
+        raise Refused(400, error.code, error.message) from None
+    if not good and not bad:
+        raise Refused(400, "empty_batch", "The batch is empty.")
+    return good, bad
+
+
+def _answer(good: list[Checked], bad: list[Bad], now: datetime, source: str) -> tuple[int, bytes]:
+    taken = take(good, bad, source, now)
+    answer: dict[str, Any] = {
+        "success": not taken.bad,
+        "added": taken.added,
+        "duplicates": taken.duplicates,
+        "errors": [{"index": one.index, "code": one.code, "message": one.message} for one in taken.bad],
+    }
+    if len(taken.bad) < len(good) + len(bad):
+        return 200, msgspec.json.encode(answer)
+    error = {"code": taken.bad[0].code, "message": taken.bad[0].message}
+    return 400, msgspec.json.encode({"error": error, **answer})
+
+
+def take_items(items: Sequence[bytes], source: str, now: datetime) -> Taken:
+    """The same for single events of a file, a topic or a dead letter; raises OperationalError when nothing was kept."""
+    good, bad = check_items(items, now)
+    return take(good, bad, source, now)
+
+
+def take(good: list[Checked], bad: list[Bad], source: str, now: datetime) -> Taken:
+    """Commit what is good and fits the tracking plan; what is refused becomes dead letters."""
+    good, bad = planning.sift(good, bad, now)
+    stored = store(good, now, source, planning.keeps())
+    letters.keep([(one.code, one.message, one.raw) for one in bad], source, now)
     introduce(stored)
-    return 200, _receipt(stored, bad)
+    return Taken(stored.added, stored.duplicates, bad)
 
 
 def introduce(stored: Stored) -> None:
-    """Let decisions know the customers at once; the worker repeats it, so a failure here only delays."""
-    if stored.added:
+    """Let decisions know the newcomers at once; the consumer repeats it, so a failure here only delays."""
+    if stored.newcomers:
         try:
-            profiles.publish(stored.customers)
+            profiles.introduce(stored.newcomers)
         except redis.RedisError as error:
             log.warning("customers wait for Redis: %s", error)
 
@@ -81,18 +136,17 @@ def take_outcome(body: bytes, now: datetime) -> tuple[int, bytes]:
         message_id=request.message_id,
     )
     try:
-        Outcome.objects.bulk_create([row], ignore_conflicts=True)
+        with bounded(settings.INTAKE_DEADLINE_SECONDS):
+            Outcome.objects.bulk_create([row], ignore_conflicts=True)
     except (OperationalError, InterfaceError) as error:
         return _away(error)
     return 200, msgspec.json.encode({"success": True})
 
 
-def _receipt(stored: Stored, bad: list[Bad]) -> bytes:
-    answer: dict[str, Any] = {"success": not bad, "added": stored.added, "duplicates": stored.duplicates, "errors": bad}
-    return msgspec.json.encode(answer)
-
-
 def _away(error: Exception) -> tuple[int, bytes]:
-    log.error("the database is away: %s", error)
+    # Thousands of requests a second may meet it; one line a second says as much.
+    if _told.closed():
+        _told.trip()
+        log.error("the database is away: %s", error)
     refused = Refused(503, "unavailable", "Nothing was stored: the database is away. Send the same body again later.")
     return refused.status, refused.body()

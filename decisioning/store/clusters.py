@@ -38,15 +38,20 @@ def assign(facts: pl.DataFrame) -> dict[int, list[int]]:
     ids: dict[int, list[int]] = {
         pk: [] for pk in Segment.objects.filter(kind=Segment.Kind.CLUSTER).values_list("pk", flat=True)
     }
-    artefact = artefacts.active(Artefact.Kind.CLUSTERING)
-    if artefact is None or facts.is_empty():
+    found = current()
+    if found is None or facts.is_empty():
         return ids
-    found = _loaded(artefact.pk)
     by_key = dict(Segment.objects.filter(kind=Segment.Kind.CLUSTER).values_list("key", "pk"))
     segments = [by_key[segment_key(cluster)] for cluster in found.clusters]
     for customer, position in zip(facts["customer_id"], found.assign_frame(facts), strict=True):
         ids[segments[position]].append(customer)
     return ids
+
+
+def current() -> Clusters | None:
+    """The active clustering, if there is one."""
+    artefact = artefacts.active(Artefact.Kind.CLUSTERING)
+    return _loaded(artefact.pk) if artefact else None
 
 
 @lru_cache(maxsize=2)

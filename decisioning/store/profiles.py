@@ -1,6 +1,6 @@
 """Customers' facts, segments and scores: published to Redis by workers, read there by requests in one round trip."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -8,12 +8,15 @@ import redis
 
 from rules.models import Membership
 
+from ..customers.identity import Newcomer, key_of
 from ..customers.models import Customer, Identity
 from ..engine.types import Profile
 from ..models import Score
 from .connection import Breaker, hot, patient
 
 PROFILE, WHO, READY, REPLY = "profile:{}", "who:{}:{}", "profiles:ready", "reply:"
+CUSTOMER = "customer_id"
+NAME = ("kind", "value", "customer_id")
 
 # KEYS: the identity. ARGV: what the reply depends on beside the customer. A reply's key holds the customer, the version
 # of the customer's profile and everything the request asked, so nothing ever needs invalidating.
@@ -99,34 +102,76 @@ def compose(customers: Iterable[Customer]) -> list[Profile]:
     stays = Membership.objects.filter(customer_id__in=ids, left_at__isnull=True, segment__active=True)
     for customer_id, key in stays.values_list("customer_id", "segment__key").order_by("segment__key"):
         segments.setdefault(customer_id, []).append(key)
-    scores = {score.customer_id: score for score in Score.objects.filter(customer_id__in=ids)}
-    return [
+    found = [
         Profile(
-            row.pk,
-            row.key,
-            row.facts_version,
-            row.facts,
-            tuple(segments.get(row.pk, ())),
-            scores[row.pk].values if row.pk in scores else {},
-            scores[row.pk].artefact_id if row.pk in scores else None,
-            row.facts_at,
+            id=row.pk,
+            key=row.key,
+            version=row.facts_version,
+            facts=row.facts,
+            segments=tuple(segments.get(row.pk, ())),
+            facts_at=row.facts_at,
+            unit=row.unit,
         )
         for row in rows
+    ]
+    return with_scores(found)
+
+
+def with_scores(found: Sequence[Profile]) -> list[Profile]:
+    """The same with the scores that are stored."""
+    scores = {score.customer_id: score for score in Score.objects.filter(customer_id__in=[one.id for one in found])}
+    return [
+        msgspec.structs.replace(one, scores=scores[one.id].values, scorer=scores[one.id].artefact_id)
+        if one.id in scores
+        else one
+        for one in found
     ]
 
 
 def publish(ids: Sequence[int]) -> None:
-    """Write these customers and their identities to Redis; raises redis.RedisError when it is away."""
+    """Write these customers and all their names to Redis; raises redis.RedisError when it is away."""
+    names = [tuple(row) for row in Identity.objects.filter(customer_id__in=ids).values_list(*NAME)]
+    alive = Customer.objects.filter(pk__in=ids, merged_into__isnull=True)
+    _write(compose(alive), names, keyed=True)
+    forget(Customer.objects.filter(pk__in=ids, merged_into__isnull=False).values_list("pk", flat=True))
+
+
+def put(found: Sequence[Profile], names: Iterable[tuple[str, str, int]], *, scored: bool) -> None:
+    """Write profiles that are at hand, with only those names (kind, value, customer id) that are new."""
+    _write(with_scores(found) if scored else found, names, keyed=False)
+
+
+def introduce(newcomers: Sequence[Newcomer]) -> None:
+    """Let decisions know customers who have only just come into being; nothing is known of them yet."""
+    if newcomers:
+        found = [Profile(one.customer, key_of(one.kind, one.value), 0, {}) for one in newcomers]
+        _write(found, [(one.kind, one.value, one.customer) for one in newcomers], keyed=True)
+
+
+def _write(found: Sequence[Profile], names: Iterable[tuple[str, str, int]], *, keyed: bool) -> None:
     client = patient()
     write = client.register_script(WRITE)
     pipe = client.pipeline(transaction=False)
-    for profile in compose(Customer.objects.filter(pk__in=ids)):
+    for profile in found:
         write(keys=[PROFILE.format(profile.id)], args=[_encoder.encode(profile), profile.version], client=pipe)
-        pipe.set(WHO.format("customer_id", profile.key), profile.id)
-    for kind, value, customer_id in Identity.objects.filter(customer_id__in=ids).values_list(
-        "kind", "value", "customer_id"
-    ):
+        if keyed or profile.version <= 1:
+            pipe.set(WHO.format(CUSTOMER, profile.key), profile.id)
+    for kind, value, customer_id in names:
         pipe.set(WHO.format(kind, value), customer_id)
+        if kind == Identity.Kind.USER:
+            pipe.set(WHO.format(CUSTOMER, key_of(kind, value)), customer_id)
+    pipe.execute()
+
+
+def forget(ids: Collection[int]) -> None:
+    """Customers who became part of others: their profiles go, their keys lead to whom they are part of."""
+    if not ids:
+        return
+    pipe = patient().pipeline(transaction=False)
+    for pk, key, into in Customer.objects.filter(pk__in=list(ids)).values_list("pk", "key", "merged_into"):
+        pipe.delete(PROFILE.format(pk))
+        if into is not None:
+            pipe.set(WHO.format(CUSTOMER, key), into)
     pipe.execute()
 
 
@@ -135,8 +180,13 @@ def publish_all(batch: int = 1000) -> int:
     ids = list(Customer.objects.order_by("pk").values_list("pk", flat=True))
     for start in range(0, len(ids), batch):
         publish(ids[start : start + batch])
-    patient().set(READY, len(ids))
+    mark_complete()
     return len(ids)
+
+
+def mark_complete() -> None:
+    """Redis holds everybody; it stays so until it loses its memory."""
+    patient().set(READY, 1)
 
 
 def is_complete() -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from uuid_utils.compat import uuid7
 
 from campaigns.models import Campaign, Content, Message, Placement
 from decisioning.customers.models import Consent, Customer, Event, Identity
@@ -29,15 +30,17 @@ def open_shop() -> dict[str, Any]:
     segment = Segment.objects.create(key="kiosk-users", name="Kiosk users", condition='device = "kiosk"', size=1)
     customer = Customer.objects.create(key="hh-1", traits={"age": "35-44"}, facts={"orders_30d": 3}, facts_at=NOW)
     Identity.objects.create(customer=customer, kind="email", value="hh-1@example.com")
+    known = Identity.objects.create(customer=customer, home=customer, kind="user_id", value=customer.key, first_at=NOW)
     Consent.objects.create(customer=customer, channel="email", granted=True, at=NOW, source="test")
     Membership.objects.create(segment=segment, customer=customer, entered_at=NOW)
     Event.objects.create(
-        id=UUID(int=1),
+        id=uuid7(),
         message_id="e1",
-        customer=customer,
+        identity=known,
         type="track",
         name="Order Completed",
         timestamp=NOW,
+        received_at=NOW,
     )
     rule = Rule.objects.create(key="eco", name="Eco first", text=TEXT)
     rulebook.publish(rule, None, catalogue.current())

@@ -5,18 +5,33 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 
+from decisioning.customers import identity, partitions
 from decisioning.customers.ingest import store
-from decisioning.customers.models import Customer, Event, Identity
+from decisioning.customers.models import Customer, Event, Pending
 from decisioning.customers.tracking import Checked
 
 pytestmark = pytest.mark.django_db
 
 
 def checked(message_id: str, now, user: str | None = "u", anonymous: str | None = None, **more) -> Checked:
-    fields = {"type": "track", "name": "Clicked", "traits": {}, "properties": "{}", "context": "{}", "timestamp": now}
-    return Checked(message_id=message_id, user_id=user, anonymous_id=anonymous, **{**fields, **more})
+    """A checked event of a user id, an anonymous id, or both."""
+    pairs = [("user_id", user), ("anonymous_id", anonymous)]
+    fields = {
+        "type": "track",
+        "name": "Clicked",
+        "identifiers": tuple((kind, value) for kind, value in pairs if value),
+        "properties": "{}",
+        "context": "{}",
+        "timestamp": now,
+    }
+    return Checked(message_id=message_id, **{**fields, **more})
+
+
+def events_of(key: str) -> set[str]:
+    """The message ids of one customer's events."""
+    return set(Event.objects.filter(identity__customer__key=key).values_list("message_id", flat=True))
 
 
 def test_a_message_id_counts_once_within_a_batch_and_across_batches(now):
@@ -26,25 +41,38 @@ def test_a_message_id_counts_once_within_a_batch_and_across_batches(now):
     assert Event.objects.count() == 3
 
 
-def test_a_new_user_id_makes_a_customer_and_an_old_one_finds_it(now):
+def test_a_message_id_is_remembered_when_its_event_is_long_gone(now):
     store([checked("a", now)], now)
-    store([checked("b", now)], now)
+    Event.objects.all()._raw_delete("default")
+    assert store([checked("a", now)], now).duplicates == 1
+    assert not Event.objects.exists()
+
+
+def test_a_new_user_id_makes_a_customer_and_an_old_one_finds_it(now):
+    assert store([checked("a", now)], now).newcomers == ((Customer.objects.get().pk, "user_id", "u"),)
+    assert store([checked("b", now)], now).newcomers == ()
     assert Customer.objects.get().key == "u"
-    assert Event.objects.values_list("customer__key").distinct().get() == ("u",)
+    assert events_of("u") == {"a", "b"}
 
 
-def test_an_anonymous_id_beside_a_user_id_belongs_to_that_customer(now):
-    store([checked("a", now, "u", "anon")], now)
-    store([checked("b", now, None, "anon")], now)
-    assert Customer.objects.count() == 1
-    assert Event.objects.filter(customer__key="u").count() == 2
+def test_what_another_process_has_made_is_found(now):
+    store([checked("a", now)], now)
+    identity.known.ids.clear()
+    store([checked("b", now)], now)
+    assert events_of("u") == {"a", "b"}
 
 
-def test_an_anonymous_id_that_belongs_to_somebody_is_not_taken_away(now):
-    store([checked("a", now, "one", "shared")], now)
-    store([checked("b", now, "two", "shared")], now)
-    assert Identity.objects.get(kind="anonymous_id").customer.key == "one"
-    assert Event.objects.get(message_id="b").customer.key == "two"
+def test_an_event_belongs_to_its_strongest_identifier(now):
+    store([checked("a", now, "u", "anon"), checked("b", now, None, "anon")], now)
+    owners = dict(Event.objects.values_list("message_id", "identity__kind"))
+    assert owners == {"a": "user_id", "b": "anonymous_id"}
+
+
+def test_nothing_of_a_batch_that_fails_is_remembered(now):
+    with pytest.raises(DatabaseError):
+        store([checked("a", now, properties="{broken")], now)
+    assert store([checked("a", now)], now).added == 1
+    assert events_of("u") == {"a"}
 
 
 def test_an_anonymous_visitor_cannot_take_a_user_ids_key(now):
@@ -52,18 +80,30 @@ def test_an_anonymous_visitor_cannot_take_a_user_ids_key(now):
     assert set(Customer.objects.values_list("key", flat=True)) == {"x", "anonymous:x"}
 
 
-def test_traits_follow_the_time_of_the_event_within_a_batch(now):
-    newer = checked("a", now, type="identify", traits={"age": 31})
-    older = checked("b", now - timedelta(days=1), type="identify", traits={"age": 30, "city": "Bonn"})
-    store([newer, older], now)
-    assert Customer.objects.get().traits == {"age": 31, "city": "Bonn"}
+def test_a_user_id_that_looks_like_an_anonymous_customers_key_is_somebody_else(now):
+    store([checked("a", now, "anonymous:x"), checked("b", now, None, "x")], now)
+    assert set(Customer.objects.values_list("key", flat=True)) == {"user:anonymous:x", "anonymous:x"}
 
 
-def test_a_repeated_event_does_not_set_traits_again(now):
-    store([checked("a", now, type="identify", traits={"age": 30})], now)
-    store([checked("b", now, type="identify", traits={"age": 31})], now)
-    store([checked("a", now, type="identify", traits={"age": 30})], now)
-    assert Customer.objects.get().traits == {"age": 31}
+def test_every_stored_event_is_pending_until_it_was_handled(now):
+    store([checked("a", now), checked("a", now), checked("b", now)], now)
+    assert set(Pending.objects.values_list("event_id", flat=True)) == set(Event.objects.values_list("id", flat=True))
+
+
+def test_a_month_that_nobody_opened_is_opened_by_the_first_event(now):
+    assert store([checked("a", now)], now, keeps={"Clicked": 3}).added == 1
+    event = Event.objects.get()
+    assert event.keep == 3
+    assert any(keep == 3 for _, keep, *_ in partitions.leaves())
+
+
+def test_months_past_their_time_are_dropped_and_others_stay(now):
+    store([checked("short", now)], now, keeps={"Clicked": 1})
+    store([checked("long", now)], now)
+    arrived = partitions.moment_of(Event.objects.first().id)
+    assert partitions.drop_expired(arrived + timedelta(days=20)) == []
+    assert partitions.drop_expired(arrived + timedelta(days=70)) != []
+    assert list(Event.objects.values_list("message_id", flat=True)) == ["long"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -80,10 +120,11 @@ def test_parallel_senders_of_the_same_events_store_each_once(now):
         added = list(pool.map(send, range(6)))
     assert sum(added) == Event.objects.count() == 50
     assert Customer.objects.count() == 7
+    assert Pending.objects.count() == 50
 
 
 def test_nothing_is_kept_of_a_batch_that_fails(now):
-    with pytest.raises(Exception, match="json"):
+    with pytest.raises(DatabaseError, match="json"):
         store([checked("a", now), checked("b", now, properties="{broken")], now)
     assert Event.objects.count() == Customer.objects.count() == 0
 

@@ -32,7 +32,7 @@ def test_the_outcome_example_is_taken_with_a_real_token(site):
 def test_the_batch_example_gives_the_documented_answer(site):
     status, answer = site.post("/v1/batch", example("events.md", "batch"))
     assert (status, answer) == (200, {"success": True, "added": 2, "duplicates": 0, "errors": []})
-    assert Event.objects.filter(customer__key="c-9").count() == 2
+    assert Event.objects.filter(identity__customer__key="c-9").count() == 2
 
 
 def test_the_tables_name_every_rung_and_every_fact_of_the_moment():

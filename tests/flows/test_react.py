@@ -1,15 +1,19 @@
 """What follows an event: facts, segments, campaigns and profiles, once, whatever happens in between."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+
 import pytest
 import redis
 from django.core.exceptions import ValidationError
 
 from campaigns.models import Campaign, Message
-from decisioning.customers import profile
+from decisioning.customers import pending, profile, streams
 from decisioning.customers.ingest import store
-from decisioning.customers.models import Customer, Event
+from decisioning.customers.models import Customer, DeadLetter, Event, Identity, Pending, State
 from decisioning.flows import react as reacting
-from decisioning.flows.react import react, refresh_all, refresh_segments
+from decisioning.flows.react import handle_suspects, react
+from decisioning.flows.refresh import refresh_all, refresh_segments
 from decisioning.store import catalogue, profiles
 from rules import rulebook
 from rules.models import Membership, Rule, Segment
@@ -56,61 +60,101 @@ def test_handled_events_are_not_handled_again(now, buyers):
 def test_a_kill_before_the_commit_repeats_the_batch_without_a_second_message(now, buyers, monkeypatch):
     store([order("m-1", now)], now)
 
-    def killed(ids):
+    def killed(*args, **more):
         raise redis.ConnectionError("gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(profiles, "publish", killed)
+        broken.setattr(profiles, "put", killed)
         with pytest.raises(redis.ConnectionError):
             react(now)
     assert not Message.objects.exists()
-    assert Event.objects.filter(handled_at__isnull=True).count() == 1
+    assert (Pending.objects.count(), State.objects.count()) == (1, 0)
     react(now)
-    assert Message.objects.count() == 2
+    assert (Message.objects.count(), Customer.objects.get().facts["orders_30d"]) == (2, 1)
+    assert not Pending.objects.exists()
 
 
-def test_a_customer_who_cannot_be_handled_holds_up_nobody(now, buyers, monkeypatch):
-    store([order("m-1", now, "poison"), order("m-2", now, "fine")], now)
-    poison = Customer.objects.get(key="poison").pk
-    real = reacting.profile.recompute
+@pytest.fixture
+def poison(monkeypatch) -> Callable[[], AbstractContextManager[None]]:
+    """Events named “Poison” fail while they are folded."""
+    real = streams.take_in
 
-    def recompute(ids, moment):
-        if poison in ids:
+    def take_in(stream, events, *rest):
+        if any(event.name == "Poison" for event in events):
             raise ValueError("poison")
-        return real(ids, moment)
+        real(stream, events, *rest)
 
-    monkeypatch.setattr(reacting.profile, "recompute", recompute)
-    assert react(now).customers == 1
-    aside = Event.objects.get(handled_at__isnull=True)
-    assert (aside.customer_id, aside.problem) == (poison, "ValueError('poison')")
+    @contextmanager
+    def poisoned():
+        with monkeypatch.context() as broken:
+            broken.setattr(streams, "take_in", take_in)
+            yield
+
+    return poisoned
 
 
-def test_many_who_cannot_be_handled_starve_nobody_and_get_another_try(now, buyers, monkeypatch):
-    store([order(f"p-{n}", now, f"poison-{n}") for n in range(20)], now)
+def test_an_event_that_cannot_be_handled_is_set_aside_and_its_neighbours_are_handled(now, buyers, poison):
+    bad = checked("bad", now, "one", name="Poison")
+    store([order("m-1", now, "one"), bad, order("m-2", now, "one"), order("m-3", now, "two")], now)
+    with poison():
+        react(now)
+        assert react(now) == reacting.Reacted(), "what was set aside is not tried at every tick"
+    aside = Pending.objects.get()
+    assert (aside.event_id, aside.problem) == (Event.objects.get(message_id="bad").id, "ValueError('poison')")
+    orders = {customer.key: customer.facts["orders"] for customer in Customer.objects.all()}
+    assert orders == {"one": 2, "two": 1}
+    letter = DeadLetter.objects.get()
+    assert (letter.stage, letter.event_id) == ("handling", aside.event_id)
+
+
+def test_what_was_set_aside_counts_once_it_is_tried_again(now, buyers, poison):
+    store([order("m-1", now), checked("bad", now, name="Poison"), order("m-2", now)], now)
+    with poison():
+        react(now)
+    refresh_all(now)
+    assert State.objects.get().events == 2, "a refresh does not count what was never handled"
+    Pending.objects.update(problem="", attempts=0)
+    react(now)
+    assert (State.objects.get().events, Pending.objects.count()) == (3, 0)
+
+
+def test_many_that_cannot_be_handled_starve_nobody(now, buyers, poison):
+    store([checked(f"p-{n}", now, f"poison-{n}", name="Poison") for n in range(20)], now)
     store([order("m", now, "fine")], now)
-    poisoned = set(Customer.objects.filter(key__startswith="poison").values_list("pk", flat=True))
-    real = reacting.profile.recompute
-
-    def recompute(ids, moment):
-        if poisoned & set(ids):
-            raise ValueError("poison")
-        return real(ids, moment)
-
-    with monkeypatch.context() as broken:
-        broken.setattr(reacting.profile, "recompute", recompute)
+    with poison():
         for _ in range(10):
             react(now, limit=5)
-        assert set(Event.objects.filter(handled_at__isnull=False).values_list("customer__key", flat=True)) == {"fine"}
-        assert react(now) == reacting.Reacted(), "what was set aside is not tried at every tick"
-    refresh_all(now)
-    react(now)
-    assert not Event.objects.filter(handled_at__isnull=True).exists()
+    assert set(Pending.objects.values_list("problem", flat=True)) == {"ValueError('poison')"}
+    assert Pending.objects.count() == 20
+    assert Customer.objects.get(key="fine").facts["orders"] == 1
+
+
+def test_an_event_that_kills_its_consumer_is_tried_alone_and_then_set_aside(now, buyers):
+    store([order("m-1", now, "one"), order("m-2", now, "two")], now)
+    killer = Event.objects.get(message_id="m-1").id
+    Pending.objects.filter(event_id=killer).update(attempts=pending.SUSPECTED)
+    assert react(now).events == 1, "the others go on without it"
+    Pending.objects.filter(event_id=killer).update(attempts=pending.HOPELESS)
+    handle_suspects(now)
+    assert "consumer died" in Pending.objects.get().problem
+    Pending.objects.update(problem="", attempts=pending.SUSPECTED)
+    handle_suspects(now)
+    assert not Pending.objects.exists(), "alone it was harmless"
 
 
 def test_historical_events_trigger_nothing(now, buyers):
-    store([order("m-1", now, context='{"historical": true}')], now)
+    store([order("m-1", now, historical=True)], now)
     react(now)
     assert list(Message.objects.values_list("campaign__key", flat=True)) == ["hello"]
+
+
+def test_bots_trigger_nothing_count_nowhere_and_tell_nothing_about_who_is_who(now, buyers):
+    store([order("m-1", now, anonymous="a", bot=True)], now)
+    assert react(now).events == 1
+    assert not Message.objects.exists()
+    assert (Customer.objects.get().facts["orders"], Identity.objects.count()) == (0, 1)
+    refresh_all(now)
+    assert Customer.objects.get().facts["orders"] == 0
 
 
 def test_an_audience_keeps_others_out(now, buyers):
@@ -149,8 +193,8 @@ def test_refreshing_everybody_gives_what_single_events_gave(now, buyers):
     react(now)
     refresh_all(now)  # learns the vocabulary, which adds facts by department
     before = dict(Customer.objects.values_list("key", "facts"))
-    Event.objects.update(handled_at=None)
-    react(now)
+    State.objects.all().delete()
+    refresh_all(now)
     assert dict(Customer.objects.values_list("key", "facts")) == before
     assert before["a"]["share_produce"] == 1.0
 
@@ -171,6 +215,7 @@ HISTORY = 'COUNT("Order Completed" WHERE total > 20) IN LAST 7 DAYS'
 
 def test_a_history_that_a_segment_asks_for_becomes_a_fact_and_fills_it(now):
     store([order("m-1", now, "often"), order("m-2", now, "often"), order("m-3", now, "once")], now)
+    react(now)
     refresh_all(now)
     segment = Segment.objects.create(key="often", name="Often", condition=f"{HISTORY} >= 2")
     assert profile.missing_histories() == {HISTORY}

@@ -21,7 +21,7 @@ REQUIRED = {
     "POSTGRES_PASSWORD": "apassword",
     "EMAIL_HOST": "mail.example",
 }
-OURS = ("migrate", "web", "worker", "learner", "beat")
+OURS = ("migrate", "web", "worker", "learner", "consumer", "beat")
 
 
 def program(name: str) -> str:

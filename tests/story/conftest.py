@@ -45,6 +45,10 @@ class Processes:
         """A worker with two forked children for every queue."""
         return self.celery("worker", "worker", "-Q", "now,later", "-c", "2", "-l", "info", "--without-mingle")
 
+    def consumer(self) -> subprocess.Popen[bytes]:
+        """The consumer of the event log."""
+        return self.start("consumer", "manage", "consume")
+
     def beat(self) -> subprocess.Popen[bytes]:
         """The timetable."""
         return self.celery("beat", "beat", "-l", "warning", "-s", str(self.folder / "beat"), "--pidfile=")

@@ -25,7 +25,7 @@ MAIL_DOMAIN = "households.example"
 
 def load_data(journey: Journey, now: datetime) -> None:
     """Customers, consent, events, contents and past impressions, in PostgreSQL."""
-    _customers(journey)
+    _customers(journey, now)
     with bar("events", journey.events.height) as advance:
         bulk.import_events(journey.events, now, advance)
     _contents(journey.contents)
@@ -37,11 +37,11 @@ def load_data(journey: Journey, now: datetime) -> None:
             import_impressions(journey.impressions, "mailer", advance)
 
 
-def _customers(journey: Journey) -> None:
+def _customers(journey: Journey, now: datetime) -> None:
     with bar("customers", journey.customers.height) as advance:
-        advance(bulk.import_customers(journey.customers))
+        advance(bulk.import_customers(journey.customers, now))
     keys = journey.customers["key"].to_list()
-    bulk.import_addresses("email", ((key, f"{key}@{MAIL_DOMAIN}") for key in keys))
+    bulk.import_addresses("email", ((key, f"{key}@{MAIL_DOMAIN}") for key in keys), now)
     # Households that were sent coupons by post have agreed to be sent coupons; the others were never asked.
     first = journey.impressions.group_by("customer_key").agg(pl.col("shown_at").min()).sort("customer_key")
     bulk.import_consents("email", "coupon programme", first.iter_rows())

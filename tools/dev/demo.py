@@ -76,13 +76,14 @@ def bring_up(system: Supervisor) -> None:
 
 
 def workers(variables: dict[str, str]) -> list[Command]:
-    """What works behind the doors: the mail sink and one Celery worker a queue."""
+    """What works behind the doors: the mail sink, one Celery worker a queue, and the consumer of the event log."""
     sink = ["--port", variables["EMAIL_PORT"], "--folder", variables["DECISIONING_MAIL_DIR"]]
     return [
         Command("mail", [PYTHON, "-m", "tools.demo.smtp_sink", *sink]),
         worker("worker", "now", 2, variables["LOG_LEVEL"]),
         # Training takes seconds: on a worker of its own it keeps no message waiting.
         worker("learner", "later", 1, variables["LOG_LEVEL"]),
+        Command("consumer", [PYTHON, str(REPOSITORY / "manage.py"), "consume"]),
     ]
 
 
@@ -90,6 +91,8 @@ def doors(variables: dict[str, str]) -> list[Command]:
     """What sets work off: the timetable and the web server."""
     schedule = f"--schedule={variables['DECISIONING_STATE_DIR']}/beat"
     web = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", variables["PORT"], "--backlog", "1024"]
+    # Measured on two cores (docs/operations.md): a second worker takes in half as many events again.
+    web += ["--workers", "2", "--blocking-threads", "2"]
     return [
         Command("beat", [*CELERY, "beat", "--loglevel=warning", schedule, "--pidfile="]),
         Command("web", [PYTHON, "-m", "granian", *web, "decisioning.config.wsgi:application"]),

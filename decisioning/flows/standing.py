@@ -1,0 +1,110 @@
+"""What is published and learned in; everything a consumer needs to handle an event, read anew when it changes, out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from campaigns.models import Campaign
+from rules import segments
+from rules.language import parse
+from rules.language.history import needs
+from rules.language.nodes import History
+from rules.models import Segment
+
+from ..customers import profile
+from ..customers.histories import wanted
+from ..customers.vocabulary import Vocabulary
+from ..learning.clusters import Clusters
+from ..store import clusters
+
+# One row tells whether anything below may have changed since it was read.
+STAMP = """
+SELECT (SELECT number FROM decisioning_change), (SELECT max(id) FROM customers_factvocabulary),
+       (SELECT array_agg(id ORDER BY id) FROM rules_segment WHERE refreshed_at IS NULL),
+       EXISTS (SELECT FROM decisioning_score)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A segment by condition: its id, key, name, parsed condition, and the histories that the condition reads."""
+
+    id: int
+    key: str
+    name: str
+    condition: Any
+    histories: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The product as it stands: what facts are cut by, who is placed where, what is triggered by what."""
+
+    stamp: tuple[Any, ...]
+    vocabulary: Vocabulary
+    histories: Mapping[str, History]
+    audiences: tuple[Audience, ...]
+    first: frozenset[int]
+    segments: Mapping[int, tuple[str, str]]
+    clusters: Clusters | None
+    cluster_segments: Mapping[str, int]
+    by_event: Mapping[str, tuple[tuple[Campaign, Any], ...]]
+    by_segment: Mapping[int, tuple[tuple[Campaign, Any], ...]]
+    scored: bool
+
+    @property
+    def schema(self) -> tuple[str, ...]:
+        """What a folded state depends on: the names of the histories."""
+        return tuple(sorted(self.histories))
+
+
+_last: list[Standing] = []
+
+
+def standing() -> Standing:
+    """The present one; one small query when nothing changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(STAMP)
+        number, vocabulary, first, scored = cursor.fetchone()
+    stamp = (number, vocabulary, tuple(first or ()), scored)
+    if not _last or _last[0].stamp != stamp:
+        _last[:] = [_read(stamp)]
+    return _last[0]
+
+
+def forget() -> None:
+    """Read everything anew the next time."""
+    _last.clear()
+
+
+def _read(stamp: tuple[Any, ...]) -> Standing:
+    found = clusters.current()
+    rows = Segment.objects.filter(active=True).values_list("pk", "key", "name", "kind")
+    named = {pk: (key, name) for pk, key, name, _ in rows}
+    cluster_segments = {key: pk for pk, key, _, kind in rows if kind == Segment.Kind.CLUSTER}
+    by_event: dict[str, list[tuple[Campaign, Any]]] = {}
+    by_segment: dict[int, list[tuple[Campaign, Any]]] = {}
+    for campaign in Campaign.objects.filter(active=True).select_related("segment").order_by("pk"):
+        audience = parse(campaign.audience) if campaign.audience.strip() else None
+        if campaign.trigger == Campaign.Trigger.EVENT:
+            by_event.setdefault(campaign.event_name, []).append((campaign, audience))
+        elif campaign.trigger == Campaign.Trigger.SEGMENT and campaign.segment_id:
+            by_segment.setdefault(campaign.segment_id, []).append((campaign, audience))
+    return Standing(
+        stamp=stamp,
+        vocabulary=profile.vocabulary(),
+        histories=wanted(),
+        audiences=tuple(
+            Audience(row.pk, row.key, row.name, condition, frozenset(needs([condition])))
+            for row, condition in segments.conditions()
+        ),
+        first=frozenset(stamp[2]),
+        segments=named,
+        clusters=found,
+        cluster_segments=cluster_segments,
+        by_event={name: tuple(pairs) for name, pairs in by_event.items()},
+        by_segment={pk: tuple(pairs) for pk, pairs in by_segment.items()},
+        scored=bool(stamp[3]),
+    )

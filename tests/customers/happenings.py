@@ -1,0 +1,194 @@
+"""Comes in: nothing. Goes out: hypothesis strategies for streams of events full of edges, and what facts they give."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import polars as pl
+from hypothesis import strategies as st
+
+from decisioning.customers.facts import facts_frame
+from decisioning.customers.properties import read_object
+from decisioning.customers.state import FoldedEvent, micros_of
+from decisioning.customers.vocabulary import Vocabulary
+from rules.language import parse
+from rules.language.columns import from_frame
+from rules.language.history import columns, needs
+from rules.language.nodes import History
+from rules.language.printer import operand_text
+from tests.language.strategies import histories as any_histories
+
+NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)  # minutes after the clocks changed in most of Europe
+MICROSECOND = timedelta(microseconds=1)
+
+# -- moments: the edges of windows, of days, of quarters of an hour and of clock changes, to the microsecond
+
+_edges = st.sampled_from((0, 1, 2, 7, 30, 90, 365, 366, 400, 800)).map(lambda days: NOW - timedelta(days=days))
+_clock_changes = st.sampled_from(
+    [
+        datetime(2025, 10, 26, 1, tzinfo=UTC),
+        datetime(2026, 3, 8, 7, tzinfo=UTC),
+        datetime(2026, 3, 28, 18, 15, tzinfo=UTC),
+        datetime(2026, 3, 28, 23, tzinfo=UTC),
+        datetime(2026, 3, 29, tzinfo=UTC),
+        datetime(2025, 4, 5, 15, tzinfo=UTC),
+        datetime(2024, 2, 29, 12, 0, 27, tzinfo=UTC),
+        datetime(1970, 1, 1, tzinfo=UTC),
+    ]
+)
+_shifts = st.sampled_from((0, 0, 0, 1, -1, 27_000_000, -27_000_000, 43_200, 899_999_999, 900_000_000, -10_000_000_000))
+moments = st.builds(lambda at, shift: at + shift * MICROSECOND, _edges | _clock_changes, _shifts).filter(
+    lambda at: at.year >= 1970
+)
+times = st.one_of(moments, moments, st.integers(0, 500 * 86_400_000_000).map(lambda micros: NOW - micros * MICROSECOND))
+
+# -- properties: mostly as they should be, sometimes as nobody would expect
+
+_amounts = st.sampled_from(
+    (0, 1, 4.99, 12.5, 0.1, 0.2, 0.005, 0.015, 1.005, -3, 1e9, 1e9 + 1, 1e18, -1e300, 10**30, 0.00005, 1 / 3)
+)
+_odd = st.sampled_from((None, True, "12", "", [], {}, [1], {"a": 1}, "naïve ☕", "é", "\U0001f642"))
+_things = st.sampled_from(("Dairy", "Fresh Produce", "Größe", "größe", "Z", "a", "", "茶", "\U0001f642", "\uffee"))
+_thing = st.one_of(_things, _things, _things, _odd)
+_amount = st.one_of(_amounts, _amounts, _odd)
+_line = st.fixed_dictionaries(
+    {}, optional={"department": _thing, "category": _thing, "brand": _thing, "price": _amount, "quantity": _amount}
+)
+_lines = st.lists(st.one_of(_line, _line, _line, _odd), max_size=4).map(lambda lines: lines + lines[:1])
+_order = st.fixed_dictionaries(
+    {"products": _lines | _lines | _odd},
+    optional=dict.fromkeys(("total", "revenue", "value", "discount", "coupon_discount"), _amount),
+)
+_redemption = st.fixed_dictionaries({}, optional={"coupons": _amount, "content_key": _thing})
+_others = st.dictionaries(st.sampled_from(("price", "category", "a", "item", "shipping cost")), _amount | _thing)
+_traits = st.dictionaries(
+    st.sampled_from(("city", "member", "children", "likes", "spend", "other")),
+    st.one_of(st.sampled_from(("Rome", "", True, False, 2, 2.5, 10**30, ["tea", 5], [], None, {"a": {}})), _odd),
+    max_size=4,
+)
+_broken = st.sampled_from(
+    ("not json", "[1]", '"text"', "null", "5", "{", '{"total": 1e999}', '{"total": %s}' % ("9" * 400), "")
+)
+
+
+def _as_text(objects: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
+    return st.one_of(*[objects.map(lambda one: json.dumps(one, ensure_ascii=False))] * 5, _broken)
+
+
+# -- events: type, name and properties
+
+_KINDS = (
+    ("track", "Order Completed", _as_text(_order)),
+    ("track", "Order Completed", _as_text(_order)),
+    ("track", "Coupon Redeemed", _as_text(_redemption)),
+    ("track", "Campaign Received", _as_text(_others)),
+    ("identify", "identify", _as_text(_traits)),
+    ("identify", "identify", _as_text(_traits)),
+    ("track", "purchase", _as_text(_others)),
+    ("track", "Product Viewed", _as_text(_others)),
+    ("page", "Größe", _as_text(_others)),
+    ("page", "Order Completed", _as_text(_order)),
+    ("track", "sum", _as_text(_others)),
+    ("alias", "alias", _as_text(_others)),
+    ("group", "group", _as_text(_traits)),
+    ("track", "Email Delivered", _as_text(_others)),
+)
+
+
+@st.composite
+def happenings(draw: st.DrawFn) -> FoldedEvent:
+    """One event of any kind."""
+    kind, name, properties = draw(st.sampled_from(_KINDS))
+    return FoldedEvent(draw(st.integers(0, 10**9).map(str)), kind, name, draw(times), draw(properties))
+
+
+events = happenings()
+streams = st.lists(events, max_size=14, unique_by=lambda event: event.message_id)
+crowds = st.lists(streams, min_size=4, max_size=8)
+
+# -- vocabularies and histories
+
+ZONES = ("UTC", "Europe/Rome", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia")
+TRAITS = (("city", "text"), ("member", "boolean"), ("children", "number"), ("likes", "text_list"), ("spend", "number"))
+vocabularies = st.builds(
+    Vocabulary,
+    departments=st.sampled_from(((), ("Dairy", "Fresh Produce"), ("Größe", "Z", "", "Dairy"))),
+    traits=st.sampled_from(((), TRAITS, (("city", "number"), ("member", "text")))),
+    event_names=st.sampled_from(((), ("Order Completed", "Product Viewed"), ("Größe", "identify", "nothing"))),
+    recency=st.sampled_from(((), (1.0, 7.0, 30.0, 90.0), (0.0003125, 2.5, 2.5, 800.0))),
+    frequency=st.sampled_from(((), (0.0, 1.0, 2.0, 3.0))),
+    monetary=st.sampled_from(((), (0.0, 4.99, 12.51, 1e9))),
+    time_zone=st.sampled_from(ZONES),
+)
+FIXED = needs(
+    parse(f"{text} > 0")
+    for text in (
+        'COUNT("Order Completed")',
+        'SUM("Order Completed".total) IN LAST 30 DAYS',
+        'SUM("Order Completed".total)',
+        'AVG(purchase.price WHERE category = "Z")',
+        "DISTINCT(purchase.category)",
+        "DAYS SINCE purchase",
+    )
+)
+
+
+@st.composite
+def askings(draw: st.DrawFn) -> dict[str, History]:
+    """The fixed histories and a few of any kind."""
+    return FIXED | needs_of(draw(st.lists(any_histories, max_size=3)))
+
+
+asked = askings()
+
+
+# -- the facts that are expected
+
+
+def needs_of(found: list[History]) -> dict[str, History]:
+    """Histories by their canonical text."""
+    return {operand_text(one): one for one in found}
+
+
+def traits_told(stream: list[FoldedEvent]) -> dict[str, Any]:
+    """The traits, by going through the stream in order of time."""
+    traits: dict[str, Any] = {}
+    for event in sorted(stream, key=lambda one: (one.timestamp, one.message_id)):
+        if event.type == "identify":
+            traits |= read_object(event.properties)
+    return traits
+
+
+def frame_of(crowd: list[list[FoldedEvent]]) -> pl.DataFrame:
+    """The log of everybody; customers are numbered from 0."""
+    rows = [
+        (customer, f"{customer}/{event.message_id}", event.type, event.name, event.timestamp, event.properties)
+        for customer, stream in enumerate(crowd)
+        for event in stream
+    ]
+    schema = {"customer_id": pl.Int64, "message_id": pl.String, "type": pl.String, "name": pl.String}
+    return pl.DataFrame(
+        rows, schema=schema | {"timestamp": pl.Datetime("us", "UTC"), "properties": pl.String}, orient="row"
+    )
+
+
+def expected(
+    crowd: list[list[FoldedEvent]], now: datetime, words: Vocabulary, wanted: dict[str, History]
+) -> list[dict[str, str]]:
+    """The facts of each customer from the frame of all events, each as the JSON text that is stored."""
+    log = frame_of(crowd)
+    traits = [msgspec.json.encode(traits_told(stream)).decode() for stream in crowd]
+    people = pl.DataFrame(
+        {"customer_id": range(len(crowd)), "traits": traits}, {"customer_id": pl.Int64, "traits": pl.String}
+    )
+    facts = facts_frame(log, people, now, words)
+    known = log.filter(pl.col("timestamp") <= now)
+    heard = columns(wanted, known, micros_of(now), facts["customer_id"])
+    rows = facts.drop("customer_id").hstack(heard.drop("customer_id")).iter_rows(named=True)
+    return [as_stored({name: from_frame(value) for name, value in row.items()}) for row in rows]
+
+
+def as_stored(facts: dict[str, Any]) -> dict[str, str]:
+    """JSON texts, so that 1 and 1.0 differ; missing facts left out."""
+    return {name: msgspec.json.encode(value).decode() for name, value in facts.items() if value is not None}
