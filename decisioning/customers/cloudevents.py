@@ -44,7 +44,8 @@ def translated(event: Mapping[str, Any]) -> dict[str, Any]:
         "timestamp": event.get("time"),
         "context": {"cloudevent": {name: event[name] for name in ("source", "dataschema") if name in event}},
     }
-    if event.get("historical") in (True, "true"):
+    # In a header it is text, and some clients write it as Python does.
+    if str(event.get("historical", "")).lower() == "true":
         made["context"]["historical"] = True
     if event["type"] not in OTHER_TYPES:
         return {**made, "type": "track", "event": event["type"], "properties": data}

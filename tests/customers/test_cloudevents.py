@@ -48,6 +48,12 @@ def test_extensions_name_an_anonymous_customer_and_history():
     assert (good.identifiers, good.historical) == ((("anonymous_id", "a-1"),), True)
 
 
+@pytest.mark.parametrize("said", [True, "true", "True", "TRUE"])
+def test_history_is_known_however_a_header_spells_it(said):
+    (good,), _ = checked("cloudevent", cloud(historical=said))
+    assert good.historical
+
+
 def test_data_in_base64_is_read_as_strictly():
     packed = b64encode(b'{"total": 6}').decode()
     twice = b64encode(b'{"total": 6, "total": 7}').decode()

@@ -73,5 +73,6 @@ def test_events_identities_traits_and_what_was_pending_survive_the_upgrade(datab
             "JOIN customers_identity w ON w.id = l.other_id"
         ).fetchall()
         assert links == [("u-1", "a-1", True)]
-        receipt = "SELECT count(*) FROM customers_receipt WHERE digest = encode(substr(sha256('m-1'), 1, 16), 'hex')::uuid"
-        assert held.execute(receipt).fetchone() == (1,)
+        digest = "encode(substr(sha256('m-1'), 1, 16), 'hex')::uuid"
+        receipts = held.execute(f"SELECT count(*) FROM customers_receipt WHERE digest = {digest}").fetchone()
+        assert receipts == (1,)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tools.dev.environment import product_environment
+from tools.dev.node import node_environment
 from tools.devstack.places import REPOSITORY, StackError, profile
 from tools.devstack.stack import stack
 
@@ -28,9 +29,9 @@ def test(words: list[str]) -> int:
 
 
 def e2e(words: list[str]) -> int:
-    """The tests that need Chromium."""
+    """The tests that need Chromium or Node."""
     browser = chromium()
-    code = _pytest(["-m", "e2e", *words], {"CHROMIUM": str(browser)})
+    code = _pytest(["-m", "e2e", *words], {"CHROMIUM": str(browser), **node_environment()})
     if code == NOTHING_COLLECTED:
         print("── There are no browser tests yet: nothing was run.")
         return 0
