@@ -32,10 +32,9 @@ EARLIER = """
 UPDATE customers_identity i SET first_at = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(id, at)
 WHERE i.id = v.id AND (i.first_at IS NULL OR v.at < i.first_at)
 """
-# The same where there is one already: without one nothing of it was handled yet.
-BACK = """
-UPDATE customers_identity i SET first_at = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(id, at)
-WHERE i.id = v.id AND v.at < i.first_at RETURNING i.id
+TIED = """
+SELECT v.id FROM unnest(%s::bigint[]) AS v(id) WHERE EXISTS (SELECT FROM customers_link WHERE one_id = v.id)
+OR EXISTS (SELECT FROM customers_link WHERE other_id = v.id)
 """
 _identifiers = msgspec.json.Decoder(list[tuple[str, str]])
 _seen: dict[tuple[int, Pair, str], tuple[datetime, str]] = {}
@@ -67,21 +66,30 @@ def observe(rows: Sequence[Row]) -> set[int]:
     return changed
 
 
-def note_earlier(rows: Iterable[Row], changed: Collection[int] = ()) -> set[int]:
-    """Identities that were known from a later moment than one of these events: the evidence about them is another now.
+def note_earlier(rows: Iterable[Row]) -> set[int]:
+    """Identities that turn out to have been there before what tied them to others: the evidence about them is another.
 
-    To be called with what `observe` gave, and before anybody judges: who leads, and what chances draw by, hangs on it.
+    To be called before anybody judges: who leads, and what chances draw by, hangs on who was seen first.
     """
     earliest: dict[int, datetime] = {}
+    fresh: set[int] = set()
     for row in rows:
-        late = row.first_at is not None and row.timestamp < row.first_at
-        if not row.bot and (late or row.identity in changed):
+        if row.bot:
+            continue
+        if row.first_at is None:
+            fresh.add(row.identity)
+        elif row.timestamp < row.first_at:
             earliest[row.identity] = min(row.timestamp, earliest.get(row.identity, row.timestamp))
-    if not earliest:
+    note_first(earliest)
+    return earliest.keys() | _tied(fresh)
+
+
+def _tied(ids: Collection[int]) -> set[int]:
+    """Those of them that somebody was met with already."""
+    if not ids:
         return set()
-    ordered = sorted(earliest)
     with connection.cursor() as cursor:
-        cursor.execute(BACK, [ordered, [earliest[pk] for pk in ordered]])
+        cursor.execute(TIED, [sorted(ids)])
         return {pk for (pk,) in cursor.fetchall()}
 
 

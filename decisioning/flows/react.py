@@ -19,6 +19,7 @@ from campaigns import outbox
 from ..customers import letters, meeting, merging, pending, planning, profile, streams
 from ..customers.deriving import derive
 from ..customers.folding import traits_of
+from ..customers.incoming import FUTURE
 from ..customers.pending import Batch, Row
 from ..customers.plan import name_of
 from ..customers.streams import Stream
@@ -121,7 +122,7 @@ def handle(batch: Batch, now: datetime) -> Reacted:
     """Everything that follows from these events, for customers whose rows the caller holds."""
     known = standing()
     changed = meeting.observe(batch.rows)
-    changed |= meeting.note_earlier(batch.rows, changed)
+    changed |= meeting.note_earlier(batch.rows)
     touched = merging.apply(changed, now, held=batch.customers).customers if changed else frozenset[int]()
     reached = sorted({*batch.customers, *touched})
     found = streams.load(reached, known.histories)
@@ -131,7 +132,7 @@ def handle(batch: Batch, now: datetime) -> Reacted:
     renamed = {stream.identity for mine in found.values() for stream in mine if stream.changed}
     renamed |= changed | _fold(found, rows, now, known)
     renamed |= {stream.identity for customer in touched for stream in found.get(customer, ())}
-    reacted = settle(found, rows, now, known, renamed)
+    reacted = settle(found, rows, _moment(rows, now), known, renamed)
     profiles.forget(set(reached) - found.keys())
     pending.done(batch.rows)
     seen = [(name_of(row.type, row.name), row.timestamp, row.properties) for row in batch.rows if not row.bot]
@@ -157,6 +158,12 @@ def resettle(touched: Collection[int], now: datetime) -> int:
         settle(found, (), now, known, names)
         profiles.forget(set(touched) - found.keys())
     return len(touched)
+
+
+def _moment(rows: Sequence[Row], now: datetime) -> datetime:
+    """When facts are taken: at once after what arrived between the reading of the clock and that of the events."""
+    newest = max((row.timestamp for row in rows), default=now)
+    return max(now, min(newest, now + FUTURE))
 
 
 def _moved(row: Row, customer: int) -> Row:

@@ -1,4 +1,4 @@
-"""Events and outcomes in from a door, a file or a topic: committed before the answer, refused with a reason otherwise."""
+"""Events and outcomes in from a door, a file or a topic: committed before the answer, or refused with a reason."""
 
 import logging
 from collections.abc import Sequence

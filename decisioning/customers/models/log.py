@@ -48,7 +48,7 @@ class Event(models.Model):
 
 
 class Receipt(models.Model):
-    """A message id that was taken in, as 128 bits of its SHA-256 (FIPS 180-4): kept for ever, so a duplicate stays one."""
+    """A message id that was taken in, as 128 bits of its SHA-256 (FIPS 180-4): kept for ever."""
 
     digest = models.UUIDField(primary_key=True)
     event_id = models.UUIDField(null=True, help_text="Its event; to find one by its message id.")
