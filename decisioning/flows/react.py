@@ -110,6 +110,9 @@ def handle_suspects(now: datetime) -> int:
                 pending.set_aside(event_id, f"A consumer died {attempts} times while this was the oldest event.")
                 letters.set_aside(event_id, "The consumer died over it again and again.", now)
             continue
+        with transaction.atomic():
+            if not pending.only(event_id, identity).rows:
+                continue  # somebody else has them
         pending.count_attempt(event_id)
         with transaction.atomic():
             batch = pending.only(event_id, identity)

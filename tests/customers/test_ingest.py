@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
 from decisioning.customers import identity, partitions
 from decisioning.customers.ingest import store
-from decisioning.customers.models import Customer, Event, Pending
+from decisioning.customers.models import Customer, Event, Identity, Pending
 from decisioning.customers.tracking import Checked
 
 pytestmark = pytest.mark.django_db
@@ -133,3 +133,13 @@ def test_properties_come_back_as_they_were_sent(now):
     sent = {"ü": "日本", "n": 1.5, "deep": {"list": [1, None, True]}}
     store([checked("a", now, properties=json.dumps(sent))], now)
     assert Event.objects.get().properties == sent
+
+
+def test_a_stranger_whom_the_consumer_met_in_the_same_moment_leaves_no_customer_behind(now):
+    store([checked("a", now)], now)
+    customer = Customer.objects.get()
+    Identity.objects.create(kind="anonymous_id", value="a", customer=customer)
+    with transaction.atomic():
+        ids, newcomers = identity.settle({("anonymous_id", "a")})
+    assert (set(ids), newcomers) == ({("anonymous_id", "a")}, ())
+    assert Customer.objects.get() == customer

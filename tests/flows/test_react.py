@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 
 import pytest
 import redis
@@ -21,6 +22,7 @@ from rules.models import Membership, Rule, Segment
 from ..customers.test_ingest import checked
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
+HOUR = timedelta(hours=1)
 ORDER = '{"total": 30.0, "products": [{"department": "Produce", "price": 30.0, "quantity": 1}]}'
 
 
@@ -252,3 +254,35 @@ def test_an_event_nobody_ever_sent_is_a_mistake_in_a_rule(now):
     store([order("m-1", now)], now)
     with pytest.raises(ValidationError, match="Order Completed"):
         rulebook.validate('IF COUNT("Order Completd") > 1 THEN STOP', catalogue.current())
+
+
+def test_somebody_only_ever_met_beside_a_user_id_is_known_to_decisions(now):
+    store([checked("m-1", now, "u", "a")], now)
+    react(now)
+    store([checked("m-2", now, "u", "b")], now)
+    react(now)
+    found = profiles.Profiles(profiles.patient())
+    assert [found.find("anonymous_id", one, "x").profile.key for one in "ab"] == ["u", "u"]
+
+
+def test_an_older_event_that_arrives_late_moves_what_chances_draw_by(now):
+    store([checked("m-1", now, None, "a"), checked("m-2", now - HOUR, "u"), checked("m-3", now, "u", "a")], now)
+    react(now)
+    assert Customer.objects.get(key="u").unit == ""
+    store([checked("m-0", now - 2 * HOUR, None, "a")], now)
+    react(now)
+    assert Customer.objects.get(key="u").unit == "anonymous:a"
+
+
+def test_the_first_own_event_of_somebody_who_was_met_already_moves_what_chances_draw_by(now):
+    store([checked("m-1", now, "u", "a")], now)
+    react(now)
+    store([checked("m-0", now - HOUR, None, "a")], now)
+    react(now)
+    assert Customer.objects.get(key="u").unit == "anonymous:a"
+
+
+def test_an_event_that_arrived_after_the_consumer_looked_at_the_clock_counts_at_once(now):
+    store([order("m-1", now + timedelta(milliseconds=5))], now)
+    react(now)
+    assert Customer.objects.get().facts["orders"] == 1

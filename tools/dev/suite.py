@@ -18,8 +18,8 @@ CHROMIUM = (Path("/usr/bin/chromium"), Path("/usr/bin/chromium-browser"), Path("
 
 
 def test(words: list[str]) -> int:
-    """Every test but those that need a browser; says which it left out."""
-    code = _pytest(["-n", "2", "-m", "not e2e", *words])
+    """Every test but those that need a browser. Three at once on two cores: many of them wait."""
+    code = _pytest(["-n", "3", "--dist", "worksteal", "-m", "not e2e", *words])
     left_out = browser_tests()
     if left_out:
         print(f"── Left out: browser tests in {', '.join(left_out)}. Run them with `make e2e`.")

@@ -14,6 +14,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RemoveIndex(
+            model_name='customer',
+            name='customer_without_facts',
+        ),
         migrations.CreateModel(
             name='DeadLetter',
             fields=[
@@ -225,10 +229,6 @@ class Migration(migrations.Migration):
             model_name='merge',
             name='winner',
             field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='merges', to='customers.customer'),
-        ),
-        migrations.AddIndex(
-            model_name='pending',
-            index=models.Index(condition=models.Q(('problem', '')), fields=['event_id'], name='pending_next'),
         ),
         migrations.AddIndex(
             model_name='pending',

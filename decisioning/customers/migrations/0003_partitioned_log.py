@@ -109,6 +109,12 @@ FROM (SELECT identity_id, min(timestamp) AS at FROM customers_event GROUP BY ide
 DROP TABLE customers_event_before;
 """
 
+# Rows that every event of their customer changes leave room for it in their page.
+ROOM = """
+ALTER TABLE customers_customer SET (fillfactor = 60);
+ALTER TABLE customers_state SET (fillfactor = 60);
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("customers", "0002_identity_and_log")]
@@ -116,6 +122,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL("SET LOCAL lock_timeout = '5s'", migrations.RunSQL.noop),
         migrations.RunSQL(FUNCTIONS),
+        migrations.RunSQL(ROOM),
         migrations.SeparateDatabaseAndState(
             database_operations=[migrations.RunSQL(LOG), migrations.RunSQL(CARRY_OVER)],
             state_operations=[

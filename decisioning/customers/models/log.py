@@ -71,8 +71,6 @@ class Pending(models.Model):
     class Meta:
         verbose_name_plural = "pending events"
         indexes = [
-            # What is to be done next, oldest first.
-            models.Index(fields=["event_id"], name="pending_next", condition=Q(problem="")),
             # Everything one customer has waiting.
             models.Index(fields=["identity_id"], name="pending_of_identity"),
         ]
