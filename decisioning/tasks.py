@@ -9,7 +9,9 @@ from django.db import connection
 from rules.segments import recount
 
 from .config import clock
-from .customers import letters, partitions, pending, planning, profile, tally
+from .customers import profile
+from .customers.intake import letters, partitions, pending
+from .customers.plan import planning, tally
 from .flows import learn, unite
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose

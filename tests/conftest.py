@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
-from decisioning.customers import identity, letters, meeting, observed, planning, tally
+from decisioning.customers.identity import known as identity
+from decisioning.customers.identity import meeting
+from decisioning.customers.intake import letters
+from decisioning.customers.plan import observed, planning, tally
 from decisioning.flows import standing
 from decisioning.store.connection import patient
 

@@ -21,9 +21,9 @@ import msgspec
 from django.conf import settings
 
 from ..config import clock
-from ..customers import cloudevents
-from ..customers.incoming import MAX_BATCH, SINGLE, Sender
-from ..customers.strict import Unfit
+from ..customers.intake import cloudevents
+from ..customers.intake.incoming import MAX_BATCH, SINGLE, Sender
+from ..customers.intake.strict import Unfit
 from ..engine.prepare import Prepared
 from ..flows.contract import Refused
 from ..flows.take import take_events

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from ..customers.incoming import Incoming
+from ..customers.intake.incoming import Incoming
 from ..flows.contract import Core
 
 ERROR: dict[str, Any] = {

@@ -15,7 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "decisioning.config.settings")
 _django = get_wsgi_application()
 
 from decisioning.api.doors import MAX_READ, answer, is_hot  # noqa: E402  (needs Django's apps loaded)
-from decisioning.customers.bots import is_bot  # noqa: E402
+from decisioning.customers.intake.bots import is_bot  # noqa: E402
 
 STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 READ = {

@@ -10,11 +10,11 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F
 
-from . import arrays
-from .facts import prepare, vocabulary_of
-from .histories import wanted
+from .facts.frame import prepare, vocabulary_of
+from .facts.histories import wanted
+from .facts.vocabulary import Vocabulary
+from .intake import arrays
 from .models import Customer, FactVocabulary
-from .vocabulary import Vocabulary
 
 # Bots' events count nowhere; what is pending counts when it is handled.
 EVENTS = """

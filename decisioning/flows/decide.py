@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from ..customers.strict import refuse_depth, refuse_nul
+from ..customers.intake.strict import refuse_depth, refuse_nul
 from ..engine.eligibility import next_change
 from ..engine.prepare import Prepared
 from ..engine.resolver import DEFAULT, LADDER, UNKNOWN, resolve

@@ -22,7 +22,7 @@ from campaigns.channels import Answer, EmailChannel, Mail, Outcome, compose, uns
 from campaigns.models import Message
 from campaigns.rendering import Rendered, RenderingError, render
 
-from ..customers.family import head_of, last_word
+from ..customers.identity.family import head_of, last_word
 from ..customers.models import Identity
 
 log = logging.getLogger(__name__)

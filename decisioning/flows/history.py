@@ -9,7 +9,7 @@ import polars as pl
 from django.conf import settings
 
 from ..customers import profile
-from ..customers.facts import facts_as_of
+from ..customers.facts.frame import facts_as_of
 from ..customers.models import Customer
 from ..models import Decision, Outcome
 from ..store.copying import copy_in

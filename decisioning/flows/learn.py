@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from campaigns.models import Content
 
 from ..customers import profile
-from ..customers.catalogue import learnt_crosses, learnt_facts
+from ..customers.facts.catalogue import learnt_crosses, learnt_facts
 from ..learning import dataset
 from ..learning.scorer import Scorer
 from ..learning.training import Backtest, Ingredients, backtest, train

@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 from django.db import connection, transaction
 
-from ..customers.evidence import Code
-from ..customers.similar import Pair, Person, pairs
+from ..customers.identity.evidence import Code
+from ..customers.identity.similar import Pair, Person, pairs
 
 # How likely two are one when the evidence says so itself but a guard did not follow it.
 CONFLICTS: Final = {Code.TWO_USER_IDS: 0.95, Code.CONFLICT: 0.85}

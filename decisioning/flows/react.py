@@ -16,13 +16,17 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from campaigns import outbox
 
-from ..customers import letters, meeting, merging, pending, planning, profile, streams
-from ..customers.deriving import derive
-from ..customers.folding import traits_of
-from ..customers.incoming import FUTURE
-from ..customers.pending import Batch, Row
-from ..customers.plan import name_of
-from ..customers.streams import Stream
+from ..customers import profile
+from ..customers.facts import streams
+from ..customers.facts.deriving import derive
+from ..customers.facts.folding import traits_of
+from ..customers.facts.streams import Stream
+from ..customers.identity import meeting, merging
+from ..customers.intake import letters, pending
+from ..customers.intake.incoming import FUTURE
+from ..customers.intake.pending import Batch, Row
+from ..customers.plan import planning
+from ..customers.plan.checking import name_of
 from ..engine.types import Profile
 from ..store import profiles
 from . import trigger

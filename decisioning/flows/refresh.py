@@ -14,7 +14,8 @@ from campaigns import outbox
 from rules import segments
 from rules.models import Segment
 
-from ..customers import profile, streams
+from ..customers import profile
+from ..customers.facts import streams
 from ..store import profiles
 from . import trigger
 from .placing import Placed, place

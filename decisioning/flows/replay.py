@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from ..customers.letters import INTAKE, digest_of
+from ..customers.intake.letters import INTAKE, digest_of
 from ..customers.models import DeadLetter, Pending
 from . import take
 

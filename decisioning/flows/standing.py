@@ -14,8 +14,8 @@ from rules.language.nodes import History
 from rules.models import Segment
 
 from ..customers import profile
-from ..customers.histories import wanted
-from ..customers.vocabulary import Vocabulary
+from ..customers.facts.histories import wanted
+from ..customers.facts.vocabulary import Vocabulary
 from ..learning.clusters import Clusters
 from ..store import clusters
 

@@ -12,10 +12,11 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from msgspec import Meta, Struct
 
-from ..customers import letters, planning
-from ..customers.ingest import Stored, store
-from ..customers.strict import refuse_nul
-from ..customers.tracking import SOMEBODY, Bad, Checked, Sender, Unreadable, check_body, check_items, corrected
+from ..customers.intake import letters
+from ..customers.intake.ingest import Stored, store
+from ..customers.intake.strict import refuse_nul
+from ..customers.intake.tracking import SOMEBODY, Bad, Checked, Sender, Unreadable, check_body, check_items, corrected
+from ..customers.plan import planning
 from ..models import Outcome
 from ..store import profiles, tokens
 from ..store.connection import Breaker

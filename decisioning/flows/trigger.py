@@ -11,7 +11,7 @@ from campaigns.models import Campaign
 from rules.language import matches
 from rules.segments import Moves
 
-from ..customers.pending import Row
+from ..customers.intake.pending import Row
 from .placing import with_segments
 from .standing import Standing
 

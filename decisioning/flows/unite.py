@@ -11,9 +11,9 @@ from typing import Final
 from django.db import connection, transaction
 from django.db.models import Q
 
-from ..customers.evidence import STRENGTH
-from ..customers.family import head_of
-from ..customers.merging import Changed, apply
+from ..customers.identity.evidence import STRENGTH
+from ..customers.identity.family import head_of
+from ..customers.identity.merging import Changed, apply
 from ..customers.models import Identity, Link, Merge, Proposal
 from .propose import propose
 from .react import resettle

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from campaigns.models import Content, Placement
 
-from ..customers import strict
+from ..customers.intake import strict
 from .handing import Done, Failure, Placed
 from .mapping import did_you_mean
 from .shapes import REST

@@ -8,8 +8,8 @@ from typing import Final, Generic, TypeVar
 
 from django.db import connection
 
-from ..customers import letters
-from ..customers.tracking import check_items
+from ..customers.intake import letters
+from ..customers.intake.tracking import check_items
 from ..flows.take import take_items
 from .items import Item
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.db.models import F
 
-from ..customers import planning
-from ..customers.identity import known
+from ..customers.identity.known import known
 from ..customers.models import ImportRun
+from ..customers.plan import planning
 from . import contents
 from .handing import Done, Failure, Placed, hand_over, look_at
 from .mapping import Unusable

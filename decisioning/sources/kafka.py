@@ -17,7 +17,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-from ..customers import planning
+from ..customers.plan import planning
 from ..store.deadline import bounded
 from .handing import Done, Failure, Placed, hand_over
 from .items import Item

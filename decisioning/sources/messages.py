@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..customers import strict
-from ..customers.tracking import corrected
+from ..customers.intake import strict
+from ..customers.intake.tracking import corrected
 from .handing import Placed
 from .items import Item
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from ..customers import strict
+from ..customers.intake import strict
 from .mapping import FileWords, Unusable
 from .reading import LONGEST_LINE, File, Row, refuse_overlong
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any, Final
 
-from ..customers import strict
+from ..customers.intake import strict
 
 NULLS: Final = frozenset({"", "NULL", "null", "\\N", "NaN", "nan", "#N/A"})
 KINDS: Final = ("auto", "text", "number", "boolean", "moment", "list", "json")

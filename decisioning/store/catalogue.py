@@ -7,7 +7,7 @@ from rules.language.facts import Catalogue, Fact, built_in
 from rules.models import Segment
 
 from ..customers import profile
-from ..customers.catalogue import catalogue_facts
+from ..customers.facts.catalogue import catalogue_facts
 from ..customers.models import Event
 from ..engine.context import PATHS
 

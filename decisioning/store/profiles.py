@@ -8,7 +8,7 @@ import redis
 
 from rules.models import Membership
 
-from ..customers.identity import Newcomer, key_of
+from ..customers.identity.known import Newcomer, key_of
 from ..customers.models import Customer, Identity
 from ..engine.types import Profile
 from ..models import Score

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from decisioning.customers.ingest import digest_of
+from decisioning.customers.intake.ingest import digest_of
 from decisioning.customers.models import Customer, Event, Identity, Link, Merge, Receipt
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -8,9 +8,9 @@ from django.db import connection
 from django.test import Client
 
 from campaigns.models import Campaign, Message
-from decisioning.customers import state
 from decisioning.customers.admin.counting import CAP, Capped
 from decisioning.customers.admin.finding import MOST, find, forms_of, identities_of, statement_for
+from decisioning.customers.facts import state
 from decisioning.customers.models import Consent, Customer, Identity, Link, Merge, Pending, State
 from decisioning.models import Decision
 from rules.models import Membership, Segment

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from decisioning.customers.admin import asking
 from decisioning.customers.admin.asking import PAGE, OutOfTime, Question, answer
 from decisioning.customers.admin.reading import as_row, first_id, pretty, rows
-from decisioning.customers.ingest import digest_of
+from decisioning.customers.intake.ingest import digest_of
 from decisioning.customers.models import Customer, Event, Identity, Pending, PlannedEvent, Receipt
 
 from .crowd import NOW, a_customer, an_event, id_at

@@ -12,8 +12,10 @@ from django.test import Client
 from django.urls import reverse
 
 from decisioning.config import clock
-from decisioning.customers import admin_letters, admin_plan, letters
-from decisioning.customers.admin_letters import pretty
+from decisioning.customers.admin import letters as admin_letters
+from decisioning.customers.admin import plan as admin_plan
+from decisioning.customers.admin.letters import pretty
+from decisioning.customers.intake import letters
 from decisioning.customers.models import DeadLetter, Event, Pending
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]

@@ -12,8 +12,10 @@ from django.test import Client
 from django.urls import reverse
 
 from decisioning.config import clock
-from decisioning.customers import admin_letters, admin_plan, agreed, observed, planning, tally
+from decisioning.customers.admin import letters as admin_letters
+from decisioning.customers.admin import plan as admin_plan
 from decisioning.customers.models import PlannedEvent, PlanProblem
+from decisioning.customers.plan import agreed, observed, planning, tally
 
 pytestmark = pytest.mark.django_db
 PAGES = (admin_letters, admin_plan)

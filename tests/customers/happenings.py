@@ -8,10 +8,10 @@ import msgspec
 import polars as pl
 from hypothesis import strategies as st
 
-from decisioning.customers.facts import facts_frame
-from decisioning.customers.properties import read_object
-from decisioning.customers.state import FoldedEvent, micros_of
-from decisioning.customers.vocabulary import Vocabulary
+from decisioning.customers.facts.frame import facts_frame
+from decisioning.customers.facts.properties import read_object
+from decisioning.customers.facts.state import FoldedEvent, micros_of
+from decisioning.customers.facts.vocabulary import Vocabulary
 from rules.language import parse
 from rules.language.columns import from_frame
 from rules.language.history import columns, needs

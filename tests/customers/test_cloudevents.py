@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from decisioning.customers import cloudevents
-from decisioning.customers.strict import Unfit
-from decisioning.customers.tracking import Bad, Checked, check_body, check_items
+from decisioning.customers.intake import cloudevents
+from decisioning.customers.intake.strict import Unfit
+from decisioning.customers.intake.tracking import Bad, Checked, check_body, check_items
 
 NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
 

@@ -15,8 +15,8 @@ import pytest
 
 from decisioning.api import intake
 from decisioning.config import wsgi
-from decisioning.customers import splitting
-from decisioning.customers.incoming import MAX_BATCH, MAX_EVENT
+from decisioning.customers.intake import splitting
+from decisioning.customers.intake.incoming import MAX_BATCH, MAX_EVENT
 from decisioning.customers.models import Event
 
 from ..flows.conftest import *  # noqa: F403  (the small site)

@@ -7,15 +7,15 @@ from typing import Any
 import polars as pl
 import pytest
 
-from decisioning.customers.catalogue import (
+from decisioning.customers.facts.catalogue import (
     built_in_facts,
     catalogue_facts,
     learnt_crosses,
     learnt_facts,
     share_facts,
 )
-from decisioning.customers.facts import facts_as_of, facts_frame, learn_vocabulary, prepare
-from decisioning.customers.vocabulary import Vocabulary, slug
+from decisioning.customers.facts.frame import facts_as_of, facts_frame, learn_vocabulary, prepare
+from decisioning.customers.facts.vocabulary import Vocabulary, slug
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 SCHEMA = {

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisioning.customers.deriving import derive
-from decisioning.customers.folding import fold, merge, prune, traits_of
-from decisioning.customers.measures import MINUTES, TABLES, WAVE, WEEKDAYS, mean_wave
-from decisioning.customers.state import FoldedEvent, State, pack, schema_of, unpack
-from decisioning.customers.vocabulary import Vocabulary
+from decisioning.customers.facts.deriving import derive
+from decisioning.customers.facts.folding import fold, merge, prune, traits_of
+from decisioning.customers.facts.measures import MINUTES, TABLES, WAVE, WEEKDAYS, mean_wave
+from decisioning.customers.facts.state import FoldedEvent, State, pack, schema_of, unpack
+from decisioning.customers.facts.vocabulary import Vocabulary
 from rules.language import parse
 from rules.language.aggregates import AGGREGATES
 from rules.language.history import needs

@@ -3,9 +3,9 @@
 import doctest
 from pathlib import Path
 
-from decisioning.customers.components import MOST
-from decisioning.customers.evidence import Code
-from decisioning.customers.linking import CONTACTS_TO_SHARE, USERS_TO_SHARE
+from decisioning.customers.identity.components import MOST
+from decisioning.customers.identity.evidence import Code
+from decisioning.customers.identity.linking import CONTACTS_TO_SHARE, USERS_TO_SHARE
 
 PAGE = Path(__file__).parents[2] / "docs" / "identity.md"
 

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from decisioning.customers import identity, partitions
-from decisioning.customers.ingest import store
+from decisioning.customers.identity import known as identity
+from decisioning.customers.intake import partitions
+from decisioning.customers.intake.ingest import store
+from decisioning.customers.intake.tracking import Checked
 from decisioning.customers.models import Customer, Event, Identity, Pending
-from decisioning.customers.tracking import Checked
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from decisioning.customers import letters
+from decisioning.customers.intake import letters
 from decisioning.customers.models import DeadLetter
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisioning.customers.evidence import KINDS, USER, Code, Edge, Groups, Node
-from decisioning.customers.linking import CONTACTS_TO_SHARE, USERS_TO_SHARE, group
+from decisioning.customers.identity.evidence import KINDS, USER, Code, Edge, Groups, Node
+from decisioning.customers.identity.linking import CONTACTS_TO_SHARE, USERS_TO_SHARE, group
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SHORT = {"u": "user_id", "l": "loyalty_id", "e": "email", "p": "phone", "d": "device_id", "a": "anonymous_id"}

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from decisioning.customers.kinds import TYPES, chosen, infer, type_of
-from decisioning.customers.letters import item_of
-from decisioning.customers.observed import merged
-from decisioning.customers.plan import FINE, REFUSE, Entry, Plan, Property, name_of, plan_of, problems
-from decisioning.customers.tracking import Checked, check_items
+from decisioning.customers.intake.letters import item_of
+from decisioning.customers.intake.tracking import Checked, check_items
+from decisioning.customers.plan.checking import FINE, REFUSE, Entry, Plan, Property, name_of, plan_of, problems
+from decisioning.customers.plan.kinds import TYPES, chosen, infer, type_of
+from decisioning.customers.plan.observed import merged
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDER = {

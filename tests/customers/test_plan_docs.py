@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from decisioning.customers import agreed, letters, observed, planning, tally
-from decisioning.customers.kinds import TYPES
+from decisioning.customers.intake import letters
 from decisioning.customers.models import PlannedEvent
+from decisioning.customers.plan import agreed, observed, planning, tally
+from decisioning.customers.plan.kinds import TYPES
 from decisioning.flows import replay
 
 PAGE = Path(__file__).parents[2] / "docs" / "plan.md"

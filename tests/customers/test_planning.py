@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 from django.db import connection, connections
 
-from decisioning.customers import letters, observed, planning, tally
+from decisioning.customers.intake import letters
+from decisioning.customers.intake.tracking import Bad
 from decisioning.customers.models import DeadLetter, PlannedEvent, PlanProblem
-from decisioning.customers.observed import Notebook
-from decisioning.customers.plan import Entry, plan_of
-from decisioning.customers.tracking import Bad
+from decisioning.customers.plan import observed, planning, tally
+from decisioning.customers.plan.checking import Entry, plan_of
+from decisioning.customers.plan.observed import Notebook
 
 from .test_plan import AT, ORDER, event
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisioning.customers import similar
-from decisioning.customers.similar import Person, mailbox, pairs
+from decisioning.customers.identity import similar
+from decisioning.customers.identity.similar import Person, mailbox, pairs
 
 STREET = "12 Main Street, 10115 Springfield"
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisioning.customers.bots import is_bot
-from decisioning.customers.incoming import Checked, Sender
-from decisioning.customers.tracking import Unreadable, check_body, check_items, corrected
+from decisioning.customers.intake.bots import is_bot
+from decisioning.customers.intake.incoming import Checked, Sender
+from decisioning.customers.intake.tracking import Unreadable, check_body, check_items, corrected
 
 NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from decisioning.customers.facts import facts_frame, learn_vocabulary, prepare
+from decisioning.customers.facts.frame import facts_frame, learn_vocabulary, prepare
 from tools.demo.complete_journey import NOW, Journey, load
 
 HOUSEHOLDS = range(1, 61)

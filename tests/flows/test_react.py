@@ -9,8 +9,10 @@ import redis
 from django.core.exceptions import ValidationError
 
 from campaigns.models import Campaign, Message
-from decisioning.customers import pending, profile, streams
-from decisioning.customers.ingest import store
+from decisioning.customers import profile
+from decisioning.customers.facts import streams
+from decisioning.customers.intake import pending
+from decisioning.customers.intake.ingest import store
 from decisioning.customers.models import Customer, DeadLetter, Event, Identity, Pending, State
 from decisioning.flows import react as reacting
 from decisioning.flows.react import handle_suspects, react

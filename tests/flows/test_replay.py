@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from decisioning.customers import letters, observed, planning, tally
+from decisioning.customers.intake import letters
 from decisioning.customers.models import DeadLetter, Event, Pending, PlannedEvent
+from decisioning.customers.plan import observed, planning, tally
 from decisioning.flows.replay import DUPLICATE, HANDED_BACK, HANDLED, NOT_KEPT, TAKEN, open_with, replay
 from decisioning.flows.take import take_items
 

@@ -13,11 +13,12 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from campaigns.models import Campaign, Message
-from decisioning.customers import components, identity, meeting, merging
-from decisioning.customers.family import head_of, last_word, members_of
-from decisioning.customers.ingest import store
+from decisioning.customers.identity import components, meeting, merging
+from decisioning.customers.identity import known as identity
+from decisioning.customers.identity.family import head_of, last_word, members_of
+from decisioning.customers.intake.ingest import store
+from decisioning.customers.intake.tracking import Checked
 from decisioning.customers.models import Consent, Customer, Event, Identity, Link, Merge, Pending, Proposal, State
-from decisioning.customers.tracking import Checked
 from decisioning.flows import unite
 from decisioning.flows.propose import propose
 from decisioning.flows.react import react, settle_merges

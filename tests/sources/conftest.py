@@ -11,9 +11,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 
-from decisioning.customers import planning
-from decisioning.customers.identity import known
-from decisioning.customers.letters import allowance
+from decisioning.customers.identity.known import known
+from decisioning.customers.intake.letters import allowance
+from decisioning.customers.plan import planning
 
 Write = Callable[[str, str], Path]
 

@@ -8,7 +8,7 @@ import polars as pl
 from django.db import transaction
 
 from campaigns.models import Campaign, Content, Placement
-from decisioning.customers import bulk
+from decisioning.customers.intake import bulk
 from decisioning.customers.models import Customer, Event
 from decisioning.flows.history import import_impressions
 from decisioning.models import Artefact, Decision, Score

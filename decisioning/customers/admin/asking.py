@@ -18,9 +18,9 @@ from django.db.models.functions import Cast
 from psycopg.errors import QueryCanceled
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from ..ingest import digest_of
+from ..intake.ingest import digest_of
+from ..intake.partitions import leaves, moment_of
 from ..models import Event, Receipt
-from ..partitions import leaves, moment_of
 from .finding import identities_of
 from .reading import first_id, real, rows
 

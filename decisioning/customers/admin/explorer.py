@@ -16,10 +16,20 @@ from django.utils.timesince import timesince
 from decisioning.config import clock
 from decisioning.console.pages import ReadOnly
 
-from ..ingest import digest_of
+from ..intake.ingest import digest_of
 from ..models import Event, Pending, PlannedEvent, Receipt
 from .asking import PAGE, Answer, OutOfTime, Question, answer, live
-from .reading import arrived, as_row, badge, customer_url, first_id, pretty, product, standing, whole
+from .reading import (
+    arrived,
+    as_row,
+    badge,
+    customer_url,
+    first_id,
+    pretty,
+    product,
+    standing,
+    whole,
+)
 
 SUGGESTED: Final = 200
 # Events that commit late have a smaller id than some already shown: the tail looks this far back again.

@@ -9,7 +9,7 @@ from typing import Final
 
 from django.db import connection
 
-from ..identifiers import phone
+from ..intake.identifiers import phone
 from ..models import Identity
 
 MOST: Final = 100

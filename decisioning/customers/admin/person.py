@@ -15,9 +15,9 @@ from decisioning.config import clock
 from decisioning.console.tables import rows_of, shown
 from decisioning.store import catalogue
 
-from .. import state
-from ..evidence import STRENGTH
-from ..family import members_of
+from ..facts import state
+from ..identity.evidence import STRENGTH
+from ..identity.family import members_of
 from ..models import Consent, Customer, Event, Identity, Link, Merge, Pending, State
 from .reading import arrived, customer_url, event_url, events_behind
 from .timeline import KINDS, page

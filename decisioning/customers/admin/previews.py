@@ -6,8 +6,8 @@ from typing import Any
 from decisioning.console.tables import Row, rows_of
 from decisioning.flows import unite
 
-from ..evidence import KINDS, USER, Node
-from ..family import head_of
+from ..identity.evidence import KINDS, USER, Node
+from ..identity.family import head_of
 from ..models import Customer, Identity, Merge
 
 # A person has one of these as a rule; two of a kind are worth a second look.

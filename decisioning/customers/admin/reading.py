@@ -15,8 +15,8 @@ from django.db.models.functions import Cast, Left
 from django.urls import reverse
 from django.utils.text import Truncator
 
+from ..intake.partitions import moment_of
 from ..models import Event, Link, Pending
-from ..partitions import moment_of
 
 LONGEST: Final = 120
 JSON: Final = ("identifiers", "properties", "context")

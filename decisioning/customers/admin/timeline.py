@@ -16,7 +16,7 @@ from django.urls import reverse
 from campaigns.models import Message
 from decisioning.models import Decision
 
-from ..family import members_of
+from ..identity.family import members_of
 from ..models import Customer, Merge
 from .reading import customer_url, event_url, product, real, rows
 

@@ -18,7 +18,7 @@ from unfold.admin import ModelAdmin
 from decisioning.config import clock
 from decisioning.flows import unite
 
-from ..family import head_of
+from ..identity.family import head_of
 from ..models import Customer, Merge, Proposal
 from .finding import find
 from .previews import joining, parting

@@ -14,7 +14,8 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from decisioning.config import clock
-from decisioning.customers import pending, planning
+from decisioning.customers.intake import pending
+from decisioning.customers.plan import planning
 from decisioning.flows.react import BATCH, handle_suspects, react, settle_merges
 
 log = logging.getLogger(__name__)

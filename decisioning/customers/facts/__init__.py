@@ -1,0 +1,1 @@
+"""What events and traits add up to: facts, for one customer and for all."""

@@ -1,0 +1,1 @@
+"""From what somebody sends to committed rows of the event log."""
