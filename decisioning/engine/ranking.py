@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Dice = Callable[[str], float]
+# Less than once in a billion slots is no exploration, and its propensity could not be told from 0.
+LEAST = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ def pick(
 
 def _choose(rest: Sequence[str], shown: frozenset[str], rank: int, exploration: float, dice: Dice) -> Pick:
     tier = [key for key in rest if key in shown] or list(rest)
+    if exploration < LEAST:
+        exploration = 0.0
     explored = exploration > 0 and len(tier) > 1 and dice(f"explore-{rank}") < exploration
     key = tier[int(dice(f"choice-{rank}") * len(tier))] if explored else tier[0]
     share = exploration / len(tier) if len(tier) > 1 else 0.0
