@@ -2,7 +2,7 @@
 
 | path | what |
 |---|---|
-| `/v1/batch`, `/v1/b`, `/beacon/v1/batch` | a batch (Segment, its browser bundle, RudderStack's beacon) |
+| `/v1/batch`, `/v1/b`, `/v1/import`, `/beacon/v1/batch` | a batch (all clients, old and new) |
 | `/v1/identify`, … and `/v1/i`, `/v1/t`, `/v1/p`, `/v1/g`, `/v1/a`, `/v1/s` | one event |
 | `/v1/events` | CloudEvents, in any of their three HTTP forms |
 | `/v1/m` | the browser bundle's counters about itself: answered, not kept |
@@ -38,11 +38,12 @@ PATHS = {
     **MAIN,
     **{f"/v1/{kind[0]}": kind for kind in ("batch", *SINGLE)},
     "/beacon/v1/batch": "batch",
+    "/v1/import": "batch",
     EVENTS: "events",
     METRICS: "metrics",
 }
 # Where only browsers send: the short paths and the beacon.
-BROWSER = frozenset(PATHS) - frozenset(MAIN) - {EVENTS}
+BROWSER = frozenset(PATHS) - frozenset(MAIN) - {EVENTS, "/v1/import"}
 FORMS = {"application/cloudevents+json": "cloudevent", "application/cloudevents-batch+json": "cloudevents"}
 # Browsers send from other origins. No cookie is read here, so any origin may; `*` alone would not cover Authorization.
 CORS: list[tuple[str, str]] = [

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -158,9 +159,11 @@ class DecisionView(APIView):
         return HttpResponse(msgspec.json.encode(found), content_type="application/json")
 
 
+@csrf_exempt
 def nowhere(request: HttpRequest) -> HttpResponse:
     """An address of the API that does not exist, in the API's own words."""
-    found = Refused(404, "unknown_address", f"There is nothing at {request.path}; /v1/schema lists every address.")
+    cure = "take the slash off its end" if request.path.endswith("/") else "/v1/schema lists every address"
+    found = Refused(404, "unknown_address", f"There is nothing at {request.path}; {cure}.")
     return HttpResponse(found.body(), status=404, content_type="application/json")
 
 

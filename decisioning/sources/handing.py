@@ -92,7 +92,8 @@ def _consent(items: Sequence[Item], source: str, now: datetime) -> None:
         return
     events, _ = check_items([item.raw for item in saying], now)
     rows = [
-        (*event.identifiers[0], channel, granted, at)
+        # Nobody has said tomorrow's word yet; kept as told, it would outlive every later one.
+        (*event.identifiers[0], channel, granted, min(at, now))
         for event, item in zip(events, saying, strict=True)
         for channel, (granted, at) in item.consents.items()
     ]

@@ -143,13 +143,25 @@ def put(found: Sequence[Profile], names: Iterable[tuple[str, str, int]], *, scor
 
 def introduce(newcomers: Sequence[Newcomer]) -> None:
     """Let decisions know customers who have only just come into being; nothing is known of them yet."""
-    if newcomers:
+    if newcomers and shared().breaker.closed():
         found = [Profile(one.customer, key_of(one.kind, one.value), 0, {}) for one in newcomers]
-        _write(found, [(one.kind, one.value, one.customer) for one in newcomers], keyed=True)
+        names = [(one.kind, one.value, one.customer) for one in newcomers]
+        try:
+            # A sender waits: one short try.
+            _write(found, names, keyed=True, client=shared().client)
+        except redis.RedisError:
+            shared().breaker.trip()
+            raise
 
 
-def _write(found: Sequence[Profile], names: Iterable[tuple[str, str, int]], *, keyed: bool) -> None:
-    client = patient()
+def _write(
+    found: Sequence[Profile],
+    names: Iterable[tuple[str, str, int]],
+    *,
+    keyed: bool,
+    client: redis.Redis | None = None,
+) -> None:
+    client = client or patient()
     write = client.register_script(WRITE)
     pipe = client.pipeline(transaction=False)
     for profile in found:

@@ -299,3 +299,16 @@ def test_the_newest_of_a_long_log_are_read_from_an_index() -> None:
     for asked in ({}, {"name": "A"}):
         plan = asking.narrowed(asked).order_by("-id")[:51].explain()
         assert "Seq Scan on customers_event" not in plan, plan
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "arrived_from=0001-01-01T00:00",
+        "arrived_to=9999-12-31T23:59:59",
+        "arrived_from=1960-01-01T00:00&arrived_to=1961-01-01T00:00",
+        "before=fffffff0-ffff-ffff-ffff-ffffffffffff",
+    ],
+)
+def test_moments_that_no_event_can_have_are_told_and_never_an_error(browser, asked):
+    assert browser.get(f"/admin/customers/event/?{asked}").status_code in (200, 404)

@@ -320,3 +320,15 @@ def test_another_method_is_told_which_one_to_use(method, path, use):
 def test_every_hot_address_is_a_view_as_well(site):
     for path in (*intake.PATHS, doors.DECIDE, doors.OUTCOMES):
         assert Client().post(path, b"{}", content_type="application/json").status_code != 404
+
+
+def test_an_address_that_is_not_there_is_told_in_the_apis_own_words(site, client):
+    for address in ("/v1/batch/", "/v1/merge"):
+        answer = client.post(address, b"{}", content_type="application/json")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_address")
+
+
+def test_what_the_address_said_is_in_the_dead_letter(site):
+    body = {"messageId": "m", "userId": "undefined", "event": "Z", "properties": {"type": "book"}}
+    send("/v1/track", json.dumps(body).encode(), x_api_key=site.key)
+    assert json.loads(bytes(DeadLetter.objects.get().body))["type"] == "track"

@@ -18,12 +18,25 @@ from decisioning.customers.identity import known as identity
 from decisioning.customers.identity.family import head_of, last_word, members_of
 from decisioning.customers.intake.ingest import store
 from decisioning.customers.intake.tracking import Checked
-from decisioning.customers.models import Consent, Customer, Event, Identity, Link, Merge, Pending, Proposal, State
+from decisioning.customers.models import (
+    Consent,
+    Customer,
+    Event,
+    Identity,
+    Link,
+    Merge,
+    Pending,
+    Proposal,
+    Receipt,
+    State,
+)
 from decisioning.flows import unite
 from decisioning.flows.propose import propose
 from decisioning.flows.react import react, settle_merges
 from decisioning.store import profiles
 from rules.models import Membership, Segment
+
+from ..customers.test_ingest import checked
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
 
@@ -369,3 +382,30 @@ def test_whom_somebody_else_holds_is_left_for_later_without_waiting(now):
     assert whose("a1").key == "u1"
     assert whose("u1").facts["orders"] == 3
     assert merging.unjudged() == set()
+
+
+def an_alias(message_id: str, now, user: str, previous: str, **more) -> Checked:
+    properties = json.dumps({"previousId": previous})
+    return checked(message_id, now, user, type="alias", name="alias", properties=properties, **more)
+
+
+def test_an_alias_of_two_user_ids_waits_for_a_person_whichever_came_first(now):
+    told = [an_alias("m-1", now, "one", "two"), checked("m-2", now - timedelta(days=1), "two")]
+    seen = []
+    for order in (told, told[::-1]):
+        for event in order:
+            store([event], now)
+            react(now)
+        links = [(link.how, link.code, str(link.other)) for link in Link.objects.all()]
+        seen.append((links, sorted(map(str, Identity.objects.all()))))
+        for model in (Link, Pending, State, Identity, Customer, Receipt):
+            model.objects.all().delete()
+        identity.known.ids.clear()
+        meeting.forget_seen()
+    assert seen[0] == seen[1] == ([("alias", "two_user_ids", "user id two")], ["user id one", "user id two"])
+
+
+def test_an_alias_of_what_names_nobody_makes_nobody_one(now):
+    store([an_alias(f"m-{n}", now, None, "undefined", anonymous=f"a-{n}") for n in range(2)], now)
+    react(now)
+    assert (Link.objects.count(), Customer.objects.count()) == (0, 2)

@@ -29,6 +29,8 @@ SECONDS: Final = 3.0
 LIVE_SECONDS: Final = 0.8
 FIRST_WINDOW: Final = timedelta(hours=1)
 GROWTH: Final = 8
+# Years that an event may have; with room for the product's clock on both sides.
+EARLIEST, LATEST = 1971, 2999
 LAST: Final = UUID(int=(1 << 128) - 1)
 TYPES: Final = ("track", "page", "screen", "identify", "group", "alias")
 FIRST: Final = ("name", "who", "property", "value")
@@ -82,6 +84,10 @@ class Question(forms.Form):
         said = super().clean() or {}
         if said.get("value") and not said.get("property"):
             self.add_error("property", "Name the property that has this value.")
+        for name in ("arrived_from", "arrived_to", "happened_from", "happened_to"):
+            moment = said.get(name)
+            if moment and not EARLIEST <= moment.year <= LATEST:
+                self.add_error(name, f"Give a year between {EARLIEST} and {LATEST}.")
         for kind in ("arrived", "happened"):
             start, end = said.get(f"{kind}_from"), said.get(f"{kind}_to")
             if start and end and end <= start:

@@ -17,6 +17,7 @@ from decisioning.config import clock
 from decisioning.console.pages import ReadOnly
 
 from ..intake.ingest import digest_of
+from ..intake.partitions import moment_of
 from ..models import Event, Pending, PlannedEvent, Receipt
 from .asking import PAGE, Answer, OutOfTime, Question, answer, live
 from .reading import (
@@ -114,8 +115,11 @@ class EventAdmin(ReadOnly):
 def _cursor(request: HttpRequest) -> UUID | None:
     text = request.GET.get("before", "")
     try:
-        return UUID(text) if text else None
-    except ValueError:
+        found = UUID(text) if text else None
+        if found is not None:
+            moment_of(found)  # a later one than any clock can show
+        return found
+    except (ValueError, OverflowError, OSError):
         raise Http404("There is no such page of the log; open the explorer anew.") from None
 
 

@@ -48,7 +48,7 @@ def product(moment: datetime) -> datetime:
 
 def first_id(moment: datetime) -> UUID:
     """The smallest UUID of version 7 (RFC 9562) that can be made at this real time."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def arrived(event_id: UUID) -> datetime:

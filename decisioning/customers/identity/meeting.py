@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from django.db import connection, transaction
 
+from ..intake.identifiers import names_nobody
 from ..intake.pending import Row
 from ..models import Identity, Link
-from .known import Pair, look_up
+from .known import USER, Pair, look_up
 
 REMEMBERED: Final = 200_000
 ATTACH = """
@@ -36,6 +37,20 @@ TIED = """
 SELECT v.id FROM unnest(%s::bigint[]) AS v(id) WHERE EXISTS (SELECT FROM customers_link WHERE one_id = v.id)
 OR EXISTS (SELECT FROM customers_link WHERE other_id = v.id)
 """
+# An alias named somebody by a user id that nobody had heard of: it was taken for an anonymous id until now.
+RETARGET = """
+UPDATE customers_link l SET other_id = u.id, code = ''
+FROM customers_identity u JOIN customers_identity a ON a.kind = 'anonymous_id' AND a.value = u.value
+WHERE u.id = ANY(%s) AND u.kind = 'user_id' AND l.other_id = a.id AND l.how = 'alias' AND l.one_id <> u.id
+RETURNING l.one_id, l.other_id, a.id
+"""
+# What only that alias had ever named is nobody.
+UNNAMED = """
+DELETE FROM customers_identity i WHERE i.id = ANY(%s) AND i.home_id IS NULL AND i.first_at IS NULL
+AND NOT EXISTS (SELECT FROM customers_link WHERE one_id = i.id)
+AND NOT EXISTS (SELECT FROM customers_link WHERE other_id = i.id)
+AND NOT EXISTS (SELECT FROM customers_pending WHERE identity_id = i.id)
+"""
 _identifiers = msgspec.json.Decoder(list[tuple[str, str]])
 _seen: dict[tuple[int, Pair, str], tuple[datetime, str]] = {}
 
@@ -56,14 +71,27 @@ def observe(rows: Sequence[Row]) -> set[int]:
 
     Must run in the transaction that holds the rows' customers. Bots tell nothing.
     """
+    retargeted = _retarget({row.identity for row in rows if row.first_at is None and row.kind == USER and not row.bot})
     meetings = _earliest(met for row in rows if not row.bot for met in _meetings(row))
     if not meetings:
-        return set()
+        return retargeted
     ids = _identities(meetings)
     links = [(met, ids[met.other]) for met in meetings if ids[met.other] != met.identity]
     changed = _link(links)
     transaction.on_commit(lambda: _remember(meetings), robust=True)
-    return changed
+    return changed | retargeted
+
+
+def _retarget(newcomers: Collection[int]) -> set[int]:
+    """Aliases that meant one of these new user ids now name it, whichever came first; the identities at both ends."""
+    if not newcomers:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(RETARGET, [sorted(newcomers)])
+        found = cursor.fetchall()
+        if found:
+            cursor.execute(UNNAMED, [[mistaken for *_, mistaken in found]])
+    return {pk for one, other, _ in found for pk in (one, other)}
 
 
 def note_earlier(rows: Iterable[Row]) -> set[int]:
@@ -114,7 +142,7 @@ def _meetings(row: Row) -> Iterable[Met]:
 
 def _aliases(row: Row) -> Iterable[Met]:
     previous: Any = msgspec.json.decode(row.properties).get("previousId")
-    if isinstance(previous, str) and 0 < len(previous) <= 200:
+    if isinstance(previous, str) and 0 < len(previous) <= 200 and not names_nobody(previous):
         users = look_up([(str(Identity.Kind.USER), previous)])
         pair = next(iter(users), (str(Identity.Kind.ANONYMOUS), previous))
         yield Met(row.identity, row.customer, pair, Link.How.ALIAS, row.timestamp, row.message_id)

@@ -31,6 +31,7 @@ from .incoming import (
 from .splitting import split
 from .strict import Unfit, read
 
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _event = msgspec.json.Decoder(Incoming)
 _encode = msgspec.json.Encoder().encode
 
@@ -79,8 +80,12 @@ def _kept(raw: bytes, kind: str | None, sent_at: datetime | None) -> bytes:
     start = raw.find(b"{") + 1
     if raw[:start].strip() != b"{":
         return raw
-    said = f'"type":"{kind}",'.encode() if kind and b'"type"' not in raw else b""
-    if sent_at is not None and b'"sentAt"' not in raw:
+    try:
+        members = frozenset(_members.decode(raw))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return raw
+    said = f'"type":"{kind}",'.encode() if kind and "type" not in members else b""
+    if sent_at is not None and "sentAt" not in members:
         said += f'"sentAt":"{sent_at.isoformat()}",'.encode()
     return raw[:start] + said + raw[start:] if said else raw
 
@@ -147,7 +152,7 @@ def _identifiers(
 
 def _properties(event: Incoming, type_: str, value: dict[str, Any]) -> str:
     if type_ == "alias":
-        if event.previous_id in (None, ""):
+        if event.previous_id in (None, "") or identifiers.names_nobody(str(event.previous_id)):
             raise Unfit("no_previous_id", "The alias has no previousId; say which id is the same person's.")
         return _encode({"previousId": str(event.previous_id)}).decode()
     field = "traits" if type_ in ("identify", "group") else "properties"

@@ -121,6 +121,8 @@ def _read(name: str, raw: msgspec.Raw) -> Planned:
         raise Unreadable(
             f'What is said of "{name}" is no plan: {error}. An export shows what one looks like.'
         ) from None
+    if name == DEFAULT and event.keep:
+        raise Unreadable(f'"{DEFAULT}" stands for names the plan does not have; give "keep" to events by their names.')
     for key, agreed in event.properties.items():
         if agreed.type not in TYPES:
             raise Unreadable(f'"{key}" of "{name}" has the type "{agreed.type}"; take one of {", ".join(TYPES)}.')

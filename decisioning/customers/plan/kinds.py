@@ -49,10 +49,12 @@ def infer(properties: Mapping[str, Any]) -> Kinds:
     """{property: type}, one level deep; `any` where a null or an empty list tells nothing, or products differ."""
     found: Kinds = {}
     for name, value in properties.items():
+        if not name:
+            continue  # no entry of the plan can have it
         kind = _PLAIN.get(type(value)) or _kind(value)
         found[name] = kind
         if kind == "object":
-            found.update([(f"{name}.{inner}", type_of(each)) for inner, each in value.items()])
+            found.update([(f"{name}.{inner}", type_of(each)) for inner, each in value.items() if inner])
         elif kind == "object_list":
             _infer_items(found, name, value)
     return found
@@ -63,6 +65,8 @@ def _infer_items(found: Kinds, name: str, items: list[dict[str, Any]]) -> None:
     kinds: Kinds = {}
     for item in items[:MOST_ITEMS]:
         for inner, value in item.items():
+            if not inner:
+                continue
             kind = _PLAIN.get(type(value)) or _kind(value)
             if kinds.setdefault(inner, kind) != kind and kind != ANY:
                 kinds[inner] = kind if kinds[inner] == ANY else ANY
