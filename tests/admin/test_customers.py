@@ -226,3 +226,13 @@ def test_pages_of_the_timeline_show_everything_once_though_moments_are_equal(
 @pytest.mark.parametrize("query", ["before=x", "before=2026-01-01~event~1", "show=nothing"])
 def test_a_page_of_the_timeline_that_is_none_is_not_found(browser: Client, anna: Customer, query: str) -> None:
     assert browser.get(f"{LIST}{anna.pk}/timeline/?{query}").status_code == 404
+
+
+def test_each_identifier_tells_the_tie_that_joined_it_to_those_with_the_leader(browser: Client) -> None:
+    customer = a_customer("cu", ("user_id", "cu"), ("loyalty_id", "LY"))
+    anonymous = Identity.objects.create(kind="anonymous_id", value="c1", customer=customer)
+    ends = {"one": anonymous, "other": customer.identities.get(value="LY"), "how": "event"}
+    Link.objects.create(at=NOW - timedelta(days=9), followed=True, code="joined", reason="c1 met LY", **ends)
+    why = {row.identity.value: row.why for row in browser.get(page_of(customer)).context["known_by"]}
+    assert why["c1"] == "c1 met LY"
+    assert "user id cu" in why["LY"], "not the older tie to c1, which LY brought along"

@@ -93,15 +93,34 @@ def _links(ids: Sequence[int]) -> Any:
 
 def known_by(customer: Customer, identities: Sequence[Identity], links: Sequence[Link]) -> list[Known]:
     """Each identifier with the tie that brought it in."""
-    ties: dict[int, Link] = {}
-    for link in sorted(links, key=lambda link: link.code != "joined"):
-        ties.setdefault(link.one_id, link)
-        ties.setdefault(link.other_id, link)
+    ties = _brought_in(identities[0].pk, links) if identities else {}
     counts, behind = _counts([identity.pk for identity in identities]), events_behind(list(ties.values()))
     return [
         _known(customer, identity, place == 0, ties.get(identity.pk), counts, behind)
         for place, identity in enumerate(identities)
     ]
+
+
+def _brought_in(leader: int, links: Sequence[Link]) -> dict[int, Link]:
+    """By identity: the tie that joined it to those who were with the leader already, the earliest tie first."""
+    ties: dict[int, Link] = {}
+    reached, left, grew = {leader}, [link for link in links if link.followed], True
+    while grew:
+        grew = False
+        for link in left:
+            if (link.one_id in reached) != (link.other_id in reached):
+                newcomer = link.other_id if link.one_id in reached else link.one_id
+                ties[newcomer] = link
+                reached.add(newcomer)
+                left.remove(link)
+                grew = True
+                break
+    for link in links:
+        # Beside those ties, what is known of an identifier that nothing joins: why it is not.
+        for end in (link.one_id, link.other_id):
+            if end not in reached:
+                ties.setdefault(end, link)
+    return ties
 
 
 def _known(
