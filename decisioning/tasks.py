@@ -79,6 +79,12 @@ def keep_log() -> None:
 
 
 @shared_task
+def propose_claimed() -> None:
+    """Put before a person what events have claimed and a guard did not follow."""
+    unite.propose_claimed(clock.now())
+
+
+@shared_task
 def propose_merges() -> None:
     """Look for customers who may be one person, for somebody to decide."""
     unite.propose(clock.now())

@@ -57,6 +57,7 @@ app.conf.update(
         "sizes": {"task": "decisioning.tasks.recount_segments", "schedule": 10.0, "options": {"expires": 10}},
         "refresh": {"task": "decisioning.tasks.refresh_everything", "schedule": 3600.0, "options": {"expires": 600}},
         "log": {"task": "decisioning.tasks.keep_log", "schedule": 3600.0, "options": {"expires": 600}},
+        "claims": {"task": "decisioning.tasks.propose_claimed", "schedule": 5.0, "options": {"expires": 5}},
         "merges": {"task": "decisioning.tasks.propose_merges", "schedule": 1800.0, "options": {"expires": 1800}},
         "train": {"task": "decisioning.tasks.train_scorer", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
     },

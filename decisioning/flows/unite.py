@@ -15,10 +15,10 @@ from ..customers.identity.evidence import STRENGTH
 from ..customers.identity.family import head_of
 from ..customers.identity.merging import Changed, apply
 from ..customers.models import Identity, Link, Merge, Proposal
-from .propose import propose
+from .propose import propose, propose_claimed
 from .react import resettle
 
-__all__ = ["LOCK", "NotPossible", "decide", "keep_apart", "merge", "propose", "sides", "undo"]
+__all__ = ["LOCK", "NotPossible", "decide", "keep_apart", "merge", "propose", "propose_claimed", "sides", "undo"]
 
 # People's decisions about identity are made one after the other, so that none waits for another in a circle.
 LOCK: Final = 7_011_971

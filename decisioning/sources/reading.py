@@ -3,6 +3,7 @@
 import gzip
 import io
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class Row:
             return repr(self.cells).encode(errors="backslashreplace")
 
 
-class File:
+class File(ABC):
     """An open file: `rows(start)` gives them, `progress()` says how far of how much, `columns` are its names."""
 
     typed = False
@@ -63,8 +64,9 @@ class File:
         finally:
             self.close()
 
+    @abstractmethod
     def _rows(self, start: int) -> Iterator[Row]:
-        raise NotImplementedError
+        """What the format holds, from a row at or before `start` on."""
 
     def progress(self) -> tuple[int, int]:
         """How much was read, of how much: bytes of the file as it lies on the disk."""

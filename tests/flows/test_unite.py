@@ -409,3 +409,14 @@ def test_an_alias_of_what_names_nobody_makes_nobody_one(now):
     store([an_alias(f"m-{n}", now, None, "undefined", anonymous=f"a-{n}") for n in range(2)], now)
     react(now)
     assert (Link.objects.count(), Customer.objects.count()) == (0, 2)
+
+
+def test_what_two_user_ids_claim_is_proposed_at_once_and_a_decision_stays(now):
+    told = [happened(1, now, "u1", "e1"), happened(2, now, "u2", "e1"), an_alias("m-9", now, "u1", "u2")]
+    store(told, now)
+    react(now)
+    assert unite.propose_claimed(now) == 1
+    proposal = Proposal.objects.get()
+    assert (proposal.state, proposal.score) == ("open", 0.95)
+    unite.decide(proposal.pk, False, None, now)
+    assert unite.propose_claimed(now) == 0

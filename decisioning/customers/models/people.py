@@ -112,6 +112,8 @@ class Link(models.Model):
         indexes = [
             # What nobody could judge yet: it waited for a customer whom somebody else held.
             models.Index(fields=["id"], name="link_unjudged", condition=Q(code="")),
+            # What asks for a person: the proposals made of conflicts.
+            models.Index(fields=["id"], name="link_to_review", condition=Q(code__in=["two_user_ids", "conflict"])),
         ]
 
     def __str__(self) -> str:
