@@ -141,9 +141,40 @@ class Outcome(models.Model):
     value = models.FloatField(default=0)
     at = models.DateTimeField()
     message_id = models.CharField(max_length=100, unique=True)
+    told = models.BooleanField(
+        db_default=False, default=False, help_text="It is in the event log too, or never will be."
+    )
 
     class Meta:
-        indexes = [models.Index(fields=["decision_id"], name="outcome_of_decision")]
+        indexes = [
+            models.Index(fields=["decision_id"], name="outcome_of_decision"),
+            # What the event log does not know yet.
+            models.Index(fields=["id"], name="outcome_untold", condition=Q(told=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.content}"
+
+
+class ArchivePart(models.Model):
+    """One file of the archive: events of one bucket of customers and one month, in Parquet."""
+
+    path = models.CharField(max_length=300, unique=True, help_text="Below ARCHIVE_URL.")
+    table = models.CharField(max_length=20)
+    bucket = models.SmallIntegerField()
+    month = models.DateField()
+    schema = models.CharField(max_length=32, help_text="Digest of its columns; another one means: write it again.")
+    rows = models.BigIntegerField()
+    bytes = models.BigIntegerField()
+    first_id = models.UUIDField(null=True)
+    last_id = models.UUIDField(null=True)
+    written_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            # All files of a bucket, a month after the other.
+            models.Index(fields=["table", "bucket", "month"], name="archivepart_of_bucket"),
+        ]
+
+    def __str__(self) -> str:
+        return self.path

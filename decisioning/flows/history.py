@@ -83,7 +83,9 @@ def _decision(
 def _outcomes(row: dict[str, Any], decision: Decision) -> list[Outcome]:
     def outcome(kind: str, at: datetime) -> Outcome:
         message_id = f"import-{kind}-{decision.pk}"
-        return Outcome(decision_id=decision.pk, content=row["content_key"], kind=kind, at=at, message_id=message_id)
+        key = row["content_key"]
+        # The import brought the events themselves.
+        return Outcome(decision_id=decision.pk, content=key, kind=kind, at=at, message_id=message_id, told=True)
 
     found = [outcome("impression", row["shown_at"])]
     if row["converted_at"] is not None:

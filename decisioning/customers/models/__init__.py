@@ -1,12 +1,16 @@
 """Everything about customers that PostgreSQL keeps."""
 
+from .facts import CustomFact, Distribution, Due, QualityPolicy, QualityReport
 from .log import DeadLetter, Event, ImportRun, Pending, PlannedEvent, PlanProblem, Receipt
 from .people import Consent, Customer, FactVocabulary, Identity, Link, Merge, Proposal, State
 
 __all__ = [
     "Consent",
+    "CustomFact",
     "Customer",
     "DeadLetter",
+    "Distribution",
+    "Due",
     "Event",
     "FactVocabulary",
     "Identity",
@@ -17,6 +21,8 @@ __all__ = [
     "PlanProblem",
     "PlannedEvent",
     "Proposal",
+    "QualityPolicy",
+    "QualityReport",
     "Receipt",
     "State",
 ]

@@ -1,57 +1,10 @@
-"""Segments with their memberships, and rules with their published revisions, as PostgreSQL keeps them."""
+"""Rules with their published revisions, as PostgreSQL keeps them."""
 
 from django.conf import settings
-from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
 from django.db.models.functions import Now
 
-key_format = RegexValidator(
-    r"^[a-z0-9][a-z0-9-]{0,99}$", "Use lower-case letters, digits and hyphens, starting with a letter or digit."
-)
-
-
-class Segment(models.Model):
-    """A named audience: everybody a condition matches, one cluster of a clustering, or an imported list."""
-
-    class Kind(models.TextChoices):
-        CONDITION = "condition", "by condition"
-        CLUSTER = "cluster", "by clustering"
-        LIST = "list", "imported list"
-
-    key = models.CharField(max_length=100, unique=True, validators=[key_format])
-    name = models.CharField(max_length=200)
-    kind = models.CharField(max_length=10, choices=Kind, default=Kind.CONDITION)
-    condition = models.TextField(
-        blank=True, help_text='For example: orders_30d >= 2 AND NOT favourite_department = "FUEL"'
-    )
-    description = models.TextField(blank=True)
-    active = models.BooleanField(default=True)
-    size = models.PositiveIntegerField(default=0, editable=False)
-    refreshed_at = models.DateTimeField(null=True, editable=False)
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Membership(models.Model):
-    """One stay of a customer in a segment; `left_at` is empty while it lasts."""
-
-    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="memberships")
-    customer = models.ForeignKey("customers.Customer", on_delete=models.CASCADE, related_name="memberships")
-    entered_at = models.DateTimeField()
-    left_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["segment", "customer"], condition=Q(left_at__isnull=True), name="one_current_stay"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.customer_id} in {self.segment_id} since {self.entered_at:%Y-%m-%d}"
+from .segments import key_format
 
 
 class Rule(models.Model):

@@ -1,0 +1,7 @@
+"""Everything about what is shown and sent that PostgreSQL keeps."""
+
+from .content import Content, Placement
+from .messages import Campaign, Message
+from .reactions import Call, Reaction, Webhook
+
+__all__ = ["Call", "Campaign", "Content", "Message", "Placement", "Reaction", "Webhook"]
