@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.db import connection
 
-from rules.segments import recount
+from rules.sizes import recount
 
 from .config import clock
 from .customers import profile
@@ -63,7 +63,7 @@ def keep_scores() -> None:
 @shared_task
 def recount_segments() -> None:
     """Sizes of segments as entries and exits have left them."""
-    recount()
+    recount(clock.now())
 
 
 @shared_task

@@ -4,8 +4,8 @@ Two ways to the same memberships: a few customers one by one, everybody as one f
 that its two shapes agree.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from rules import segments
 from rules.language import matches, matching_frame
 from rules.language.history import needs
 from rules.models import Membership
-from rules.segments import Moves
+from rules.segments import Because, Moves
 
 from ..customers.models import Customer
 from ..store import clusters
@@ -46,30 +46,40 @@ class Settled:
     stays: Mapping[int, frozenset[int]]
 
 
-def place_few(people: Mapping[int, Facts], now: datetime, known: Standing) -> Settled:
-    """Put these customers into the segments their facts say: clusters first, so that conditions may name them.
+def place_few(
+    people: Mapping[int, Facts],
+    now: datetime,
+    known: Standing,
+    reason: Because,
+    reasons: Mapping[int, Because] | None = None,
+    listed: Mapping[int, frozenset[int]] | None = None,
+    only: frozenset[int] | None = None,
+) -> Settled:
+    """Put these customers into the segments their facts say: clusters and lists first, so that conditions may name them.
 
     `people` are facts by customer id, with `customer_id` being what chances draw by; `segments` and
-    `customer_segment` are added to them here. Nobody enters a segment that was never computed for everybody.
+    `customer_segment` are added to them here. `listed` are the lists of those whose identifiers changed; `only` these
+    segments by condition are judged. Nobody enters a segment that was never computed for everybody.
     """
     before = _stays(people)
+    listed = listed or {}
     entering: list[tuple[int, int]] = []
     leaving: list[tuple[int, int]] = []
     after: dict[int, frozenset[int]] = {}
     for customer, facts in people.items():
         held = before.get(customer, frozenset())
         then = _clustered(held, facts, known)
+        if customer in listed:
+            then = (then - known.lists) | (listed[customer] & known.lists)
         name_segments(facts, then, known)
-        then = _judged(then, facts, now, known)
+        then = _judged(then, facts, now, known, only)
         entering += [(segment, customer) for segment in sorted(then - held)]
         leaving += [(segment, customer) for segment in sorted(held - then)]
         after[customer] = then
-        if then != held:
-            name_segments(facts, then, known)
-    moved = segments.enter_and_leave(entering, leaving, now)
+    moved = segments.enter_and_leave(entering, leaving, now, reason, reasons)
     # Found in a segment that was never computed before: that is no entry.
     entered = tuple(pair for pair in moved.entered if pair[0] not in known.first)
-    return Settled(Moves(entered, moved.left), after)
+    return Settled(replace(moved, entered=entered), after)
 
 
 def _stays(people: Mapping[int, Facts]) -> dict[int, frozenset[int]]:
@@ -91,20 +101,30 @@ def _clustered(held: frozenset[int], facts: Facts, known: Standing) -> frozenset
     return others | {mine} if mine is not None else others
 
 
-def _judged(held: frozenset[int], facts: Facts, now: datetime, known: Standing) -> frozenset[int]:
-    """The stays with every condition put right. One that asks for facts nobody has yet waits for the refresh of all."""
+def _judged(
+    held: frozenset[int], facts: Facts, now: datetime, known: Standing, only: frozenset[int] | None
+) -> frozenset[int]:
+    """The stays with every condition put right, and `facts` told of them.
+
+    A condition that asks for facts nobody has yet waits for the refresh of all.
+    """
     then = set(held)
+    told = True
     for audience in known.audiences:
-        if not audience.histories <= known.histories.keys():
+        if (only is not None and audience.id not in only) or not audience.histories <= known.histories.keys():
             continue
-        if matches(audience.condition, facts, now):
-            then.add(audience.id)
-        else:
-            then.discard(audience.id)
+        if audience.nested and not told:
+            name_segments(facts, then, known)
+            told = True
+        if matches(audience.condition, facts, now) != (audience.id in then):
+            then ^= {audience.id}
+            told = False
+    if not told:
+        name_segments(facts, then, known)
     return frozenset(then)
 
 
-def name_segments(facts: Facts, held: frozenset[int], known: Standing) -> None:
+def name_segments(facts: Facts, held: Collection[int], known: Standing) -> None:
     """Write the facts `segments` (keys) and `customer_segment` (keys, then names) of the stays in active segments."""
     pairs = sorted(known.segments[pk] for pk in held if pk in known.segments)
     keys = [key for key, _ in pairs]
@@ -134,7 +154,7 @@ def place(facts: pl.DataFrame, ids: Sequence[int], now: datetime, only: Sequence
             first.add(segment.pk)
     then = segments.move(wanted, ids, now)
     entered = tuple(pair for pair in then.entered if pair[0] not in first)
-    return Placed(moved.entered + entered, moved.left + then.left, tuple(wanted))
+    return Placed(moved.entered + entered, moved.left + then.left, computed=tuple(wanted))
 
 
 def units(ids: Sequence[int]) -> pl.Series:

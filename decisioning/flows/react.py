@@ -6,7 +6,7 @@ repeats the batch, and a repeat changes nothing.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 
@@ -15,6 +15,9 @@ import redis
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from campaigns import outbox
+from rules.lists import lists_of
+from rules.models import How
+from rules.segments import Because
 
 from ..customers import profile
 from ..customers.facts import streams
@@ -149,12 +152,20 @@ def handle(batch: Batch, now: datetime) -> Reacted:
     renamed = {stream.identity for mine in found.values() for stream in mine if stream.changed}
     renamed |= changed | _fold(found, rows, now, known)
     renamed |= {stream.identity for customer in touched for stream in found.get(customer, ())}
-    reacted = settle(found, rows, _moment(rows, now), known, renamed)
+    reacted = settle(found, rows, _moment(rows, now), known, renamed, Because(How.MERGE), reasons_of(rows))
     profiles.forget(set(reached) - found.keys())
     pending.done(batch.rows)
     seen = [(name_of(row.type, row.name), row.timestamp, row.properties) for row in batch.rows if not row.bot]
     transaction.on_commit(lambda: planning.learn(seen, now), robust=True)
     return reacted
+
+
+def reasons_of(rows: Sequence[Row]) -> dict[int, Because]:
+    """Why customers move because of these events, which come in the order they happened: the last one's name and id."""
+    found: dict[int, Because] = {}
+    for row in rows:
+        found[row.customer] = Because(How.EVENT, f"{name_of(row.type, row.name)} ({row.message_id})")
+    return found
 
 
 def settle_merges(now: datetime) -> int:
@@ -172,7 +183,7 @@ def resettle(touched: Collection[int], now: datetime) -> int:
         known = standing()
         found = streams.load(sorted(touched), known.histories)
         names = {stream.identity for mine in found.values() for stream in mine}
-        settle(found, (), now, known, names)
+        settle(found, (), now, known, names, Because(How.MERGE))
         profiles.forget(set(touched) - found.keys())
     return len(touched)
 
@@ -211,9 +222,18 @@ def _fold(found: dict[int, list[Stream]], rows: Sequence[Row], now: datetime, kn
 
 
 def settle(
-    found: dict[int, list[Stream]], rows: Sequence[Row], now: datetime, known: Standing, renamed: set[int]
+    found: dict[int, list[Stream]],
+    rows: Sequence[Row],
+    now: datetime,
+    known: Standing,
+    renamed: set[int],
+    reason: Because,
+    reasons: Mapping[int, Because] | None = None,
 ) -> Reacted:
-    """Facts, segments, triggers and profiles of customers with these streams; `renamed` identities are announced."""
+    """Facts, segments, triggers and profiles of customers with these streams; `renamed` identities are announced.
+
+    `reasons` (by customer) or else `reason` say why somebody moves who moves.
+    """
     streams.save((stream for mine in found.values() for stream in mine), now, known.histories)
     states = {customer: streams.together(mine) for customer, mine in found.items()}
     facts: dict[int, Facts] = {
@@ -221,8 +241,9 @@ def settle(
     }
     texts = {customer: (_encode(facts[customer]), _encode(traits_of(states[customer]))) for customer in states}
     written = {one.id: one for one in profile.write(texts, now)}
+    # DUE
     people = {pk: {**facts[pk], "customer_id": one.unit or one.key} for pk, one in written.items()}
-    settled = place_few(people, now, known)
+    settled = place_few(people, now, known, reason, reasons, _listed(found, renamed, known))
     owed = trigger.by_events(rows, people, now, known) + trigger.by_entries(settled.moves, people, now, known)
     added = outbox.owe(owed)
     profiles.put(
@@ -236,6 +257,18 @@ def settle(
         scored=known.scored,
     )
     return Reacted(len(found), len(rows), len(settled.moves.entered), len(settled.moves.left), added)
+
+
+def _listed(found: dict[int, list[Stream]], renamed: set[int], known: Standing) -> dict[int, frozenset[int]]:
+    """The imported lists of customers who came by an identifier or lost one."""
+    if not known.lists:
+        return {}
+    moved = {pk: mine for pk, mine in found.items() if any(stream.identity in renamed for stream in mine)}
+    lists = lists_of([(stream.kind, stream.value) for mine in moved.values() for stream in mine])
+    return {
+        pk: frozenset(segment for stream in mine for segment in lists.get((stream.kind, stream.value), ()))
+        for pk, mine in moved.items()
+    }
 
 
 def _profile(one: profile.Written, facts: Facts, settled: Settled, now: datetime, known: Standing) -> Profile:

@@ -12,7 +12,8 @@ from django.db import connection, transaction
 
 from campaigns import outbox
 from rules import segments
-from rules.models import Segment
+from rules.models import How, Segment
+from rules.segments import Because
 
 from ..customers import profile
 from ..customers.facts import streams
@@ -58,7 +59,7 @@ def _sweep(now: datetime) -> Iterator[Reacted]:
             found = streams.load(ids, known.histories)
             everybody = {pk: found.get(pk, []) for pk in ids}
             names = {stream.identity for mine in found.values() for stream in mine}
-            yield settle(everybody, (), now, known, names)
+            yield settle(everybody, (), now, known, names, Because(How.REFRESH))
         last = ids[-1]
 
 

@@ -6,15 +6,16 @@ from typing import Any
 
 from django.db import connection
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Reaction
 from rules import segments
 from rules.language import parse
+from rules.language.circles import segment_needs
 from rules.language.history import needs
 from rules.language.nodes import History
 from rules.models import Segment
 
 from ..customers import profile
-from ..customers.facts.histories import wanted
+from ..customers.facts.histories import published
 from ..customers.facts.vocabulary import Vocabulary
 from ..learning.clusters import Clusters
 from ..store import clusters
@@ -29,13 +30,17 @@ SELECT (SELECT number FROM decisioning_change), (SELECT max(id) FROM customers_f
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A segment by condition: its id, key, name, parsed condition, and the histories that the condition reads."""
+    """A segment by condition: its id, key, name, parsed condition, and the histories that the condition reads.
+
+    `nested`: it names segments. Audiences stand in an order in which each comes behind those it names.
+    """
 
     id: int
     key: str
     name: str
     condition: Any
     histories: frozenset[str]
+    nested: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Standing:
     stamp: tuple[Any, ...]
     vocabulary: Vocabulary
     histories: Mapping[str, History]
+    asked: Mapping[str, tuple[float, ...]]
     audiences: tuple[Audience, ...]
     first: frozenset[int]
     segments: Mapping[int, tuple[str, str]]
@@ -52,6 +58,9 @@ class Standing:
     cluster_segments: Mapping[str, int]
     by_event: Mapping[str, tuple[tuple[Campaign, Any], ...]]
     by_segment: Mapping[int, tuple[tuple[Campaign, Any], ...]]
+    by_exit: Mapping[int, tuple[tuple[Campaign, Any], ...]]
+    reactions: Mapping[int, tuple[Reaction, ...]]
+    lists: frozenset[int]
     scored: bool
 
     @property
@@ -81,23 +90,30 @@ def forget() -> None:
 
 def _read(stamp: tuple[Any, ...]) -> Standing:
     found = clusters.current()
+    nodes = published()
     rows = Segment.objects.filter(active=True).values_list("pk", "key", "name", "kind")
     named = {pk: (key, name) for pk, key, name, _ in rows}
     cluster_segments = {key: pk for pk, key, _, kind in rows if kind == Segment.Kind.CLUSTER}
     by_event: dict[str, list[tuple[Campaign, Any]]] = {}
     by_segment: dict[int, list[tuple[Campaign, Any]]] = {}
+    by_exit: dict[int, list[tuple[Campaign, Any]]] = {}
     for campaign in Campaign.objects.filter(active=True).select_related("segment").order_by("pk"):
         audience = parse(campaign.audience) if campaign.audience.strip() else None
         if campaign.trigger == Campaign.Trigger.EVENT:
             by_event.setdefault(campaign.event_name, []).append((campaign, audience))
         elif campaign.trigger == Campaign.Trigger.SEGMENT and campaign.segment_id:
             by_segment.setdefault(campaign.segment_id, []).append((campaign, audience))
+        elif campaign.trigger == Campaign.Trigger.EXIT and campaign.segment_id:
+            by_exit.setdefault(campaign.segment_id, []).append((campaign, audience))
     return Standing(
         stamp=stamp,
         vocabulary=profile.vocabulary(),
-        histories=wanted(),
+        histories=needs(nodes),
+        asked={},
         audiences=tuple(
-            Audience(row.pk, row.key, row.name, condition, frozenset(needs([condition])))
+            Audience(
+                row.pk, row.key, row.name, condition, frozenset(needs([condition])), bool(segment_needs(condition))
+            )
             for row, condition in segments.conditions()
         ),
         first=frozenset(stamp[2]),
@@ -106,5 +122,16 @@ def _read(stamp: tuple[Any, ...]) -> Standing:
         cluster_segments=cluster_segments,
         by_event={name: tuple(pairs) for name, pairs in by_event.items()},
         by_segment={pk: tuple(pairs) for pk, pairs in by_segment.items()},
+        by_exit={pk: tuple(pairs) for pk, pairs in by_exit.items()},
+        reactions=_reactions(),
+        lists=frozenset(pk for pk, _, _, kind in rows if kind == Segment.Kind.LIST),
         scored=bool(stamp[3]),
     )
+
+
+def _reactions() -> dict[int, tuple[Reaction, ...]]:
+    """Active reactions by segment id."""
+    found: dict[int, list[Reaction]] = {}
+    for reaction in Reaction.objects.filter(active=True).select_related("webhook", "segment").order_by("pk"):
+        found.setdefault(reaction.segment_id, []).append(reaction)
+    return {pk: tuple(mine) for pk, mine in found.items()}

@@ -13,17 +13,22 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from decisioning.learning.features import Facts, number
+from decisioning.learning.features import Facts
+from decisioning.learning.scaling import Floats, Scaler
 
-Floats = npt.NDArray[np.float64]
-FORMAT: Final = 1
+Positions = npt.NDArray[np.int64]
+Rows = tuple[tuple[float, ...], ...]
+FORMAT: Final = 2
+UNUSUAL: Final = "Unusual customers"  # those whom a density algorithm puts into no cluster
+AT_ONCE: Final = 50_000  # rows whose distances to all centres are held at the same time
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster: `key` and `name` for people, its share of the customers fitted on, and per fact its mean.
+    """One cluster: `key` is its stable id, `name` and `story` are for people, `share` of the customers fitted on.
 
-    `effects` are the means as standard deviations from the population, on the scale that was clustered.
+    `means` are plain means of the clustered facts; `effects` the members' means as standard deviations from the
+    population, on the scale that was clustered.
     """
 
     key: str
@@ -31,48 +36,67 @@ class Cluster:
     share: float
     means: dict[str, float]
     effects: dict[str, float]
+    story: str = ""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the customers fitted on were like: for each fact inner edges of bins and the shares in them.
+
+    The last share of a fact is of those who lack it; `distance` is the mean distance to the nearest centre.
+    """
+
+    edges: Rows
+    shares: Rows
+    distance: float
+    customers: int
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Everything needed to say where a customer belongs.
+    """Everything needed to say where a customer belongs: to the owner of the nearest of the `centres`.
 
-    A fact x is taken as log(1 + max(x, 0)), missing as `missing[i]`; `centres` (clusters × facts) are in
-    standard deviations (`scales`) from the mean (`centre_of_all`) of that.
+    `centres` are (centres, facts) on the scaler's scale; `owners[i]` is the position of the i-th centre's cluster.
+    k-means has one a cluster; shapes that one point cannot describe have several. `counts` are the customers each
+    centre stands for, `anchors` where it was fitted: online learning moves it away from there.
     """
 
-    facts: tuple[str, ...]
-    missing: tuple[float, ...]
-    centre_of_all: tuple[float, ...]
-    scales: tuple[float, ...]
-    centres: tuple[tuple[float, ...], ...]
+    scaler: Scaler
+    centres: Rows
+    owners: tuple[int, ...]
     clusters: tuple[Cluster, ...]
+    algorithm: str = "k-means"
+    counts: tuple[float, ...] = ()
+    anchors: Rows = ()
+    baseline: Baseline | None = None
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        return self.scaler.facts
 
     @cached_property
-    def folded(self) -> tuple[Floats, Floats]:
-        """(slopes, offsets): the nearest centre has the largest slopes · log facts + offset.
+    def folded(self) -> Floats:
+        """(centres, facts + 1): the nearest centre has the largest product with (moved facts, 1).
 
         |z − c|² with z = (x − m) / s needs no scaled copy of x: all but 2c/s · x and constants is the same
         for every centre, so the scaler is folded into the centres once.
         """
-        scale, mean = np.array(self.scales), np.array(self.centre_of_all)
-        slopes = 2 * np.array(self.centres) / scale
-        offsets = -slopes @ mean - (np.array(self.centres) ** 2).sum(axis=1)
-        return slopes, offsets
+        scale, mean, centres = np.array(self.scaler.scale), np.array(self.scaler.mean), np.array(self.centres)
+        slopes = 2 * centres / scale
+        offsets = -slopes @ mean - (centres**2).sum(axis=1)
+        return np.column_stack([slopes, offsets])
 
     def assign(self, facts: Facts) -> int:
         """The position of one customer's cluster."""
-        slopes, offsets = self.folded
-        return int(np.argmax(slopes @ self.logged([facts])[0] + offsets))
+        return self.owners[int(self.folded.dot([*self.scaler.moved_one(facts), 1.0]).argmax())]
 
-    def assign_frame(self, frame: pl.DataFrame) -> npt.NDArray[np.int64]:
+    def assign_frame(self, frame: pl.DataFrame) -> Positions:
         """The positions of everybody's clusters, a row a customer; columns may stand in any order."""
-        slopes, offsets = self.folded
-        return np.argmax(logged(raw_matrix(frame, self.facts), self.missing) @ slopes.T + offsets, axis=1)
+        return np.array(self.owners)[nearest(self.scaler.scaled_frame(frame), np.array(self.centres))]
 
-    def logged(self, rows: list[Facts]) -> Floats:
-        raw = np.array([[number(row.get(name)) for name in self.facts] for row in rows])
-        return logged(raw, self.missing)
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(cluster.key for cluster in self.clusters)
 
     def to_artefact(self) -> bytes:
         """JSON bytes; equal clusters give equal bytes."""
@@ -81,31 +105,69 @@ class Clusters:
 
     @classmethod
     def from_artefact(cls, data: bytes) -> Self:
-        """Raises `ValueError` when the bytes are no clusters of this format."""
+        """Raises `ValueError` when the bytes are no clusters of this format or the one before."""
         try:
             body = json.loads(data)
-            if body.pop("kind") != "clusters" or body.pop("format") != FORMAT:
-                raise ValueError("another kind or format")
-            return cls.from_dict(body)
-        except (KeyError, TypeError, ValueError) as error:
+            if body.pop("kind") != "clusters":
+                raise ValueError("another kind")
+            made = body.pop("format")
+            if made not in (1, FORMAT):
+                raise ValueError("another format")
+            return cls.from_dict(upgraded(body) if made == 1 else body)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"This is no clustering artefact ({error}); fit the clustering again.") from error
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> Self:
-        numbers = {name: tuple(body[name]) for name in ("facts", "missing", "centre_of_all", "scales")}
-        centres = tuple(tuple(centre) for centre in body["centres"])
-        return cls(**numbers, centres=centres, clusters=tuple(Cluster(**entry) for entry in body["clusters"]))
+        base = body["baseline"]
+        return cls(
+            scaler=Scaler.from_dict(body["scaler"]),
+            centres=rows_of(body["centres"]),
+            owners=tuple(body["owners"]),
+            clusters=tuple(Cluster(**entry) for entry in body["clusters"]),
+            algorithm=body["algorithm"],
+            counts=tuple(body["counts"]),
+            anchors=rows_of(body["anchors"]),
+            baseline=Baseline(**base | {name: rows_of(base[name]) for name in ("edges", "shares")}) if base else None,
+        )
 
 
-def raw_matrix(frame: pl.DataFrame, facts: tuple[str, ...]) -> Floats:
-    """(customers, facts) with NaN for what is missing. Raises `ValueError` naming facts the frame lacks."""
-    absent = [name for name in facts if name not in frame.columns]
-    if absent:
-        raise ValueError(f"The frame lacks the facts {', '.join(absent)} that clusters are made from.")
-    return frame.select(pl.col(name).cast(pl.Float64, strict=False) for name in facts).to_numpy()
+def upgraded(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 1 (k-means on logged facts, one centre a cluster) in the shape of the present format."""
+    scaler = {
+        "kind": "log1p",
+        "tables": [],
+        "mean": body["centre_of_all"],
+        "scale": body["scales"],
+        "facts": body["facts"],
+        "missing": body["missing"],
+    }
+    return {
+        "scaler": scaler,
+        "centres": body["centres"],
+        "owners": list(range(len(body["centres"]))),
+        "clusters": body["clusters"],
+        "algorithm": "k-means",
+        "counts": [],
+        "anchors": body["centres"],
+        "baseline": None,
+    }
 
 
-def logged(raw: Floats, missing: tuple[float, ...]) -> Floats:
-    """log(1 + x): money and counts are skewed, and a few big spenders must not be clusters of their own."""
-    filled = np.where(np.isfinite(raw), raw, np.array(missing))
-    return np.log1p(np.maximum(filled, 0.0))
+def rows_of(lists: list[list[float]]) -> Rows:
+    return tuple(tuple(row) for row in lists)
+
+
+def nearest(scaled: Floats, centres: Floats) -> Positions:
+    """The position of each row's nearest centre; of equally near ones the first."""
+    offsets = (centres**2).sum(axis=1)
+    parts = [
+        np.argmax(2 * scaled[start : start + AT_ONCE] @ centres.T - offsets, axis=1)
+        for start in range(0, len(scaled), AT_ONCE)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def distances(scaled: Floats, centres: Floats, at: Positions) -> Floats:
+    """How far each row is from the centre at its position, in standard deviations."""
+    return np.sqrt(((scaled - centres[at]) ** 2).sum(axis=1))

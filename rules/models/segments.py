@@ -1,5 +1,6 @@
 """Segments, who is in them since when and why, how large they were, and how their computing goes."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -109,6 +110,7 @@ class Recompute(models.Model):
     )
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
     reason = models.CharField(max_length=200, blank=True)
+    parts = ArrayField(models.SmallIntegerField(), default=list, blank=True, help_text="Buckets that are done.")
     done = models.BigIntegerField(default=0, help_text="Customers so far.")
     total = models.BigIntegerField(default=0)
     entered = models.BigIntegerField(default=0)

@@ -21,13 +21,18 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def wanted() -> dict[str, History]:
     """Every history that decisions, segments or campaigns now ask for, by the name of its fact."""
+    return needs(published())
+
+
+def published() -> list[Node]:
+    """Every rule and condition that decisions, segments or campaigns now follow, parsed; in the order of their texts."""
     texts = {
         *Rule.objects.filter(active=True, published__isnull=False).values_list("published__text", flat=True),
         *Segment.objects.filter(active=True, kind=Segment.Kind.CONDITION).values_list("condition", flat=True),
         *Placement.objects.filter(active=True).values_list("audience", flat=True),
         *Campaign.objects.filter(active=True).values_list("audience", flat=True),
     }
-    return needs(node for node in map(_parsed, sorted(texts)) if node is not None)
+    return [node for node in map(_parsed, sorted(texts)) if node is not None]
 
 
 @lru_cache(maxsize=20_000)

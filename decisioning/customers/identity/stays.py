@@ -11,15 +11,18 @@ from typing import Final
 from django.db import connection
 
 CARRY: Final = """
-INSERT INTO rules_membership (segment_id, customer_id, entered_at)
-SELECT m.segment_id, v.winner, min(m.entered_at) FROM unnest(%s::bigint[], %s::bigint[]) AS v(winner, loser)
+INSERT INTO rules_membership (segment_id, customer_id, entered_at, entered_how, entered_by)
+SELECT m.segment_id, v.winner, min(m.entered_at), 'merge', 'The customer who joined was in it.' FROM unnest(%s::bigint[], %s::bigint[]) AS v(winner, loser)
 JOIN rules_membership m ON m.customer_id = v.loser AND m.left_at IS NULL
 GROUP BY m.segment_id, v.winner
 ON CONFLICT (segment_id, customer_id) WHERE left_at IS NULL DO NOTHING
 """
-END: Final = "UPDATE rules_membership SET left_at = %s WHERE customer_id = ANY(%s) AND left_at IS NULL"
+END: Final = """
+UPDATE rules_membership SET left_at = %s, left_how = 'merge', left_by = 'The customer became part of another.'
+WHERE customer_id = ANY(%s) AND left_at IS NULL
+"""
 REOPEN: Final = """
-UPDATE rules_membership m SET left_at = NULL
+UPDATE rules_membership m SET left_at = NULL, left_how = '', left_by = ''
 FROM (SELECT DISTINCT ON (x.segment_id, x.customer_id) x.id
       FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(loser, at)
       JOIN rules_membership x ON x.customer_id = v.loser AND x.left_at = v.at

@@ -86,4 +86,9 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('kind', 'name'), name='qualityreport_once')],
             },
         ),
+        migrations.AddField(
+            model_name='factvocabulary',
+            name='asked',
+            field=models.JSONField(default=list, help_text="What everybody's due moments were computed for."),
+        ),
     ]

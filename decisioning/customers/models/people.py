@@ -198,6 +198,7 @@ class FactVocabulary(models.Model):
 
     data = models.JSONField()
     histories = models.JSONField(default=list, help_text="Names of the histories that everybody's facts hold.")
+    asked = models.JSONField(default=list, help_text="What everybody's due moments were computed for.")
     learned_at = models.DateTimeField(help_text="By the product's clock.")
 
     class Meta:

@@ -1,0 +1,172 @@
+"""Memberships in; who is in two segments at once, and who went from one to another between two moments, out.
+
+Among many customers every n-th is looked at, by id, so that the answer comes within a second whatever the number; the
+figures are then those of the sample times n, and say so. A customer counts once for each pair of segments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from django.db import connection
+
+# Customers looked at for an overlap at most; and stays read for it, since a customer may be in hundreds of segments.
+OVERLAP_CUSTOMERS: Final = 20_000
+STAYS: Final = 400_000
+FEWEST: Final = 2_000
+MIGRATION_CUSTOMERS: Final = 50_000
+
+REACH: Final = "SELECT min(id), max(id) FROM customers_customer"
+EVERY: Final = """
+WITH who AS (
+    SELECT c.id FROM generate_series(%s::bigint, %s::bigint, %s::bigint) AS every(id)
+    JOIN customers_customer c ON c.id = every.id WHERE c.merged_into_id IS NULL
+)
+"""
+HOW_MANY: Final = EVERY + "SELECT count(*) FROM who"
+HELD: Final = (
+    EVERY
+    + """
+SELECT m.customer_id, array_agg(m.segment_id) FROM who JOIN rules_membership m ON m.customer_id = who.id
+WHERE m.left_at IS NULL AND m.segment_id = ANY(%s) GROUP BY m.customer_id ORDER BY m.customer_id
+"""
+)
+MOVED: Final = (
+    EVERY
+    + """,
+held AS (
+    SELECT m.customer_id,
+        array_agg(m.segment_id ORDER BY m.segment_id)
+            FILTER (WHERE m.entered_at <= %s AND (m.left_at IS NULL OR m.left_at > %s)) AS earlier,
+        array_agg(m.segment_id ORDER BY m.segment_id)
+            FILTER (WHERE m.entered_at <= %s AND (m.left_at IS NULL OR m.left_at > %s)) AS later
+    FROM who JOIN rules_membership m ON m.customer_id = who.id
+    WHERE m.segment_id = ANY(%s) AND (m.left_at IS NULL OR m.left_at > %s) AND m.entered_at <= %s
+    GROUP BY m.customer_id
+)
+SELECT coalesce(earlier, '{}'), coalesce(later, '{}'), count(*), (array_agg(customer_id ORDER BY customer_id))[1:%s]
+FROM held GROUP BY 1, 2
+"""
+)
+
+Counts = npt.NDArray[np.int64]
+Held = dict[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Every `step`-th customer by id, from `low` to `high`; `customers` are how many of them there are."""
+
+    low: int
+    high: int
+    step: int
+    customers: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is everybody."""
+        return self.step == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """`counts[i, j]` customers of the sample are in both of `segments[i]` and `segments[j]`; the diagonal: in it."""
+
+    segments: tuple[int, ...]
+    counts: Counts
+    sample: Sample
+
+    def both(self, one: int, other: int) -> int:
+        """Customers in both, by position."""
+        return int(self.counts[one, other])
+
+    def jaccard(self, one: int, other: int) -> float | None:
+        """Customers in both per customer in either, 0 to 1; None when both are empty (Jaccard, 1912)."""
+        both, either = self.both(one, other), self.both(one, one) + self.both(other, other)
+        return both / (either - both) if either else None
+
+    def lift(self, one: int, other: int) -> float | None:
+        """How many times more are in both than chance would put there; 1 is chance, None with an empty segment."""
+        expected = self.both(one, one) * self.both(other, other)
+        return self.both(one, other) * self.sample.customers / expected if expected else None
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """Customers of the sample by (segment then, segment now); None stands for none of the group's segments."""
+
+    moves: dict[tuple[int | None, int | None], int]
+    sample: Sample
+
+
+def sample_of(most: int) -> Sample:
+    """At most so many customers, spread evenly over all ids."""
+    with connection.cursor() as cursor:
+        cursor.execute(REACH)
+        low, high = cursor.fetchone()
+        if low is None:
+            return Sample(0, 0, 1, 0)
+        step = max(1, -(-(high - low + 1) // most))
+        cursor.execute(HOW_MANY, [low, high, step])
+        return Sample(low, high, step, cursor.fetchone()[0])
+
+
+def affordable(sizes: Sequence[int], customers: int) -> int:
+    """Customers to look at, so that their stays in segments of these sizes stay within `STAYS`."""
+    stays_each = sum(sizes) / customers if customers else 0
+    return int(min(OVERLAP_CUSTOMERS, max(FEWEST, STAYS / stays_each if stays_each else OVERLAP_CUSTOMERS)))
+
+
+def overlap(segments: Sequence[int], sample: Sample) -> Overlap:
+    """Each of these segments against each."""
+    place = {pk: position for position, pk in enumerate(segments)}
+    held = holding(segments, sample)
+    inside = np.zeros((len(held), len(segments)), dtype=np.float32)
+    for row, mine in enumerate(held.values()):
+        inside[row, [place[pk] for pk in mine]] = 1
+    # Whole numbers up to 2^24 are exact in 32 bits, and no sample is larger.
+    return Overlap(tuple(segments), np.rint(inside.T @ inside).astype(np.int64), sample)
+
+
+def holding(segments: Sequence[int], sample: Sample) -> Held:
+    """customer -> those of these segments they are in now, for the customers of the sample who are in any."""
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, [sample.low, sample.high, sample.step, list(segments)])
+        return {customer: tuple(mine) for customer, mine in cursor.fetchall()}
+
+
+def migration(segments: Sequence[int], then: datetime, now: datetime, sample: Sample) -> Migration:
+    """How customers went between these segments; those in none of them at either moment are not counted."""
+    moves: dict[tuple[int | None, int | None], int] = {}
+    for earlier, later, times, _ in _moved(segments, then, now, sample, 0):
+        for start in earlier or [None]:
+            for end in later or [None]:
+                if (start, end) != (None, None):
+                    moves[start, end] = moves.get((start, end), 0) + times
+    return Migration(moves, sample)
+
+
+def movers(
+    segments: Sequence[int], pair: tuple[int | None, int | None], then: datetime, now: datetime, sample: Sample, most: int
+) -> list[int]:
+    """Up to so many customers of the sample who went this way, by id."""
+    found: set[int] = set()
+    for earlier, later, _, customers in _moved(segments, then, now, sample, most):
+        if pair[0] in (earlier or [None]) and pair[1] in (later or [None]):
+            found |= set(customers)
+    return sorted(found)[:most]
+
+
+def _moved(
+    segments: Sequence[int], then: datetime, now: datetime, sample: Sample, most: int
+) -> list[tuple[list[int], list[int], int, list[int]]]:
+    """(segments then, segments now, customers, a few of them) for each way that anybody went."""
+    group = list(segments)
+    ends = [then, then, now, now, group, then, now, most]
+    with connection.cursor() as cursor:
+        cursor.execute(MOVED, [sample.low, sample.high, sample.step, *ends])
+        rows = cursor.fetchall()
+    return [row for row in rows if row[0] or row[1]]

@@ -1,0 +1,71 @@
+"""A computing of segments for everybody in; a row that tells how far it is and how it ended, out.
+
+The row is written outside of the computing's transactions, so that others see it while it runs; one that has not told
+for `SILENT` seconds has died with its process.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from .models import Recompute
+
+SILENT: Final = 60  # seconds
+KEPT: Final = timedelta(days=30)
+LONGEST_ERROR: Final = 2000
+
+
+class Progress:
+    """What a computing calls to say how far it is."""
+
+    def __init__(self, pk: int) -> None:
+        self.pk = pk
+
+    def tell(self, done: int, entered: int = 0, left: int = 0) -> None:
+        """So many customers more, and so many entries and exits. Never inside of a transaction that may fail."""
+        Recompute.objects.filter(pk=self.pk).update(
+            done=F("done") + done, entered=F("entered") + entered, left=F("left") + left, seen_at=Now()
+        )
+
+
+def begin(reason: str, total: int, segment_id: int | None = None) -> Progress:
+    """A computing of one segment, or of all."""
+    row = Recompute.objects.create(segment_id=segment_id, reason=reason[:200], total=total)
+    return Progress(row.pk)
+
+
+def finish(progress: Progress, error: str = "") -> None:
+    """It ended; with an error the last good result stays in use."""
+    state = Recompute.State.FAILED if error else Recompute.State.DONE
+    Recompute.objects.filter(pk=progress.pk, state=Recompute.State.RUNNING).update(
+        state=state, error=error[:LONGEST_ERROR], finished_at=Now(), seen_at=Now()
+    )
+
+
+@contextmanager
+def watched(reason: str, total: int, segment_id: int | None = None) -> Iterator[Progress]:
+    """Begin, and finish however the block ends."""
+    progress = begin(reason, total, segment_id)
+    try:
+        yield progress
+    except BaseException as error:
+        if not connection.in_atomic_block:
+            finish(progress, f"{type(error).__name__}: {error}")
+        raise
+    finish(progress)
+
+
+def bury() -> int:
+    """Mark those that died as failed, and forget old ones; how many had died."""
+    limit = Now() - timedelta(seconds=SILENT)
+    died = Recompute.objects.filter(state=Recompute.State.RUNNING, seen_at__lt=limit).update(
+        state=Recompute.State.FAILED, error="Its process ended before it was done.", finished_at=Now()
+    )
+    with transaction.atomic():
+        Recompute.objects.filter(started_at__lt=Now() - KEPT).delete()
+    return died
