@@ -1,30 +1,31 @@
 """Every Celery task: read the clock, call a flow. Arguments are ids; obligations are rows, never messages."""
 
 import logging
+import time
 from datetime import UTC, datetime
 
 from celery import shared_task
 from django.db import connection
 
-from rules.sizes import recount
+from rules import recomputes, sizes
 
 from .config import clock
 from .customers import profile
 from .customers.intake import letters, partitions, pending
 from .customers.plan import planning, tally
-from .flows import learn, unite
+from .flows import judge, learn, refresh, unite
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
-from .flows.refresh import refresh_all
-from .flows.refresh import refresh_segments as refresh_some
 from .store import profiles, snapshot
-from .store.connection import once_a_minute
+from .store.connection import once_a_minute, patient
 
 log = logging.getLogger(__name__)
 
 # Batches one tick may handle before the next tick goes on.
 ROUNDS = 20
 MESSAGES = 100
+# Counting segments rests so many times as long as it took.
+RECOUNTING, RESTS = "segments:recounting", 10
 
 
 @shared_task
@@ -63,7 +64,12 @@ def keep_scores() -> None:
 @shared_task
 def recount_segments() -> None:
     """Sizes of segments as entries and exits have left them."""
-    recount(clock.now())
+    started = time.monotonic()
+    if patient().set(RECOUNTING, 1, nx=True, ex=60):
+        sizes.recount(clock.now())
+        # Where it takes long it is done less often.
+        patient().set(RECOUNTING, 1, px=int(1 + RESTS * 1000 * (time.monotonic() - started)))
+    recomputes.bury()
 
 
 @shared_task
@@ -76,6 +82,7 @@ def keep_log() -> None:
     pending.drop_orphans()
     letters.age_out(clock.now())
     tally.age_out(clock.now())
+    sizes.thin(clock.now())
 
 
 @shared_task
@@ -92,20 +99,38 @@ def propose_merges() -> None:
 
 @shared_task
 def refresh_everything() -> None:
-    """Everybody's facts and segments anew."""
-    refresh_all(clock.now())
+    """Everybody's facts and segments anew: a task a bucket, for as many workers as there are."""
+    recomputes.bury()
+    if refresh.running():
+        return
+    run = refresh.begin(clock.now(), "on the hour, or asked for")
+    for bucket in range(refresh.BUCKETS):
+        refresh_bucket.delay(run, bucket)
+
+
+@shared_task
+def refresh_bucket(run: int, bucket: int) -> None:
+    """The customers of one bucket."""
+    refresh.refresh_bucket(run, bucket, clock.now())
 
 
 @shared_task
 def refresh_segment(segment_id: int) -> None:
     """One segment anew, after its condition changed."""
-    refresh_some([segment_id], clock.now())
+    judge.judge([segment_id], clock.now())
 
 
 @shared_task
 def refresh_segments(segment_ids: list[int]) -> None:
     """Several segments anew, from one reading of the facts."""
-    refresh_some(segment_ids, clock.now())
+    judge.judge(segment_ids, clock.now())
+
+
+@shared_task
+def recheck_segments() -> None:
+    """Everybody who changed is where their facts say."""
+    if wrong := judge.recheck(clock.now()):
+        log.warning("mended %s memberships that did not fit their customers' facts", wrong)
 
 
 @shared_task

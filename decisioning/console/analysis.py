@@ -1,7 +1,7 @@
 """A rule as saved and the published ones in; sentences on how it stands among them and its customers, out."""
 
 import logging
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -14,24 +14,22 @@ from campaigns.models import Content
 from rules import rulebook
 from rules.language import RuleError, matches, nodes, parse
 from rules.language.analysis import Entry, Finding, Reach, check_rules
+from rules.language.circles import SEGMENT_FACTS
 from rules.language.facts import Catalogue
 from rules.language.lookup import CUSTOMER_ID
 from rules.language.printer import operand_text
-from rules.language.terms import wanted_values
-from rules.models import Revision, Rule
+from rules.language.terms import asked_facts
+from rules.models import Revision, Rule, Segment
 
-from ..customers import profile
 from ..customers.models import Customer
 from ..engine.prepare import content_facts, count_tests
 from ..engine.types import ContentItem
-from ..flows.placing import with_segments
-from ..store import catalogue
+from ..store import catalogue, frames
 from ..store.catalogue import CONTEXT_FACTS
 
 log = logging.getLogger(__name__)
 
 MOST_CUSTOMERS = 200_000
-AT_ONCE = 10_000
 MOST_TOLD = 8
 # Facts of the request, and the client's customer id, are in no stored frame.
 NOT_STORED = frozenset({*CONTEXT_FACTS, CUSTOMER_ID})
@@ -56,7 +54,7 @@ class Standing:
 def warnings_about(rules: Sequence[Rule], now: datetime) -> list[str]:
     """What is doubtful about these saved rules' drafts; never raises, so that nothing saved looks as if it were not.
 
-    Above `MOST_CUSTOMERS` nothing is measured and one sentence says so.
+    Above `MOST_CUSTOMERS` nothing is measured before a worker has put their facts together, and one sentence says so.
     """
     try:
         with transaction.atomic():
@@ -71,7 +69,7 @@ def _warnings(rules: Sequence[Rule], now: datetime) -> list[str]:
     doubts = chain.from_iterable(_doubts(rule, known) for rule in rules)
     drafts = [found for rule in rules if rule.active and (found := _draft(rule))]
     published = [found for rule in rulebook.published_rules() if (found := _published(rule))]
-    frame, note = _frame(drafts, published)
+    frame, note = _frame(drafts, published, now)
     types = {name: fact.type for name, fact in known.facts.items()}
     findings = [found for one in drafts for found in _findings(one, published, types, frame, now)]
     # Two rules published together find the same about each other.
@@ -112,27 +110,27 @@ def _before(end: datetime | None, start: datetime | None) -> bool:
     return end is not None and start is not None and end <= start
 
 
-def _frame(drafts: Sequence[Standing], others: Sequence[Standing]) -> tuple[pl.DataFrame | None, list[str]]:
+def _frame(
+    drafts: Sequence[Standing], others: Sequence[Standing], now: datetime
+) -> tuple[pl.DataFrame | None, list[str]]:
     """Everybody's facts and segments, or none and why; read only where a draft can be measured at all."""
-    if not any(_asked(one) & NOT_STORED == frozenset() for one in drafts):
+    if not any(asked_facts(one.entry.rule) & NOT_STORED == frozenset() for one in drafts):
         return None, []
-    ids = list(Customer.objects.filter(facts_at__isnull=False).order_by("pk").values_list("pk", flat=True))
-    if len(ids) > MOST_CUSTOMERS:
-        known = f"there are {len(ids):,} customers, and at most {MOST_CUSTOMERS:,} are read for this"
-        return None, [f"Not measured on customers: {known}."]
-    if not ids:
+    customers = Customer.objects.filter(facts_at__isnull=False).count()
+    if not customers:
         return None, []
-    return with_segments(_facts(ids, {CUSTOMER_ID}.union(*map(_asked, (*drafts, *others)))), ids), []
-
-
-def _facts(ids: Sequence[int], names: Set[str]) -> pl.DataFrame:
-    """Stored facts, of which only those asked for are held all at once: a web process has little memory."""
-    wanted = names | {name.partition(".")[0] for name in names}
-    parts = []
-    for start in range(0, len(ids), AT_ONCE):
-        part = profile.stored_frame(ids[start : start + AT_ONCE])
-        parts.append(part.select(name for name in part.columns if name in wanted))
-    return pl.concat(parts, how="diagonal_relaxed")
+    if customers > MOST_CUSTOMERS and frames.state() is None:
+        return None, ["Not measured on customers: their facts are being put together; save again in some minutes."]
+    asked = frozenset[str]().union(*(asked_facts(one.entry.rule) for one in (*drafts, *others))) - NOT_STORED
+    # A name with a dot may be a part of a fact.
+    wanted = sorted(asked | {name.partition(".")[0] for name in asked})
+    rows = Segment.objects.filter(active=True).values_list("pk", "key", "name")
+    segments = {pk: (key, name) for pk, key, name in rows}
+    whole = frames.fresh(now, ["customer_id", *wanted, *(f"segment:{pk}" for pk in segments)])
+    whole = frames.named_segments(whole, segments)
+    kept = {CUSTOMER_ID, *wanted, *SEGMENT_FACTS}
+    # What nobody has comes without a type.
+    return whole.select(name for name, dtype in whole.schema.items() if name in kept and dtype != pl.Null), []
 
 
 def _findings(
@@ -158,19 +156,9 @@ def _hinders(rule: nodes.Rule) -> bool:
     return any(isinstance(action, nodes.Stop | nodes.Only) for action in rule.then + rule.otherwise)
 
 
-def _asked(one: Standing) -> frozenset[str]:
-    """The facts a condition asks for, those it compares with among them."""
-    found: set[str] = set()
-    for leaf in nodes.leaves(one.entry.rule):
-        if isinstance(leaf, nodes.Test):
-            found.add(operand_text(leaf.operand))
-            found |= {value.name for value in wanted_values(leaf) if isinstance(value, nodes.Named)}
-    return frozenset(found)
-
-
 def _measurable(one: Standing, frame: pl.DataFrame | None) -> bool:
     """Whether stored facts answer it: no fact of the request, no history that nobody counted."""
-    if frame is None or _asked(one) & NOT_STORED:
+    if frame is None or asked_facts(one.entry.rule) & NOT_STORED:
         return False
     return all(operand_text(history) in frame.columns for history in nodes.histories(one.entry.rule))
 

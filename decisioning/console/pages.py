@@ -158,17 +158,18 @@ def _announced(number: int) -> bool:
     return pointer is not None and int(pointer) >= number
 
 
-def enqueue(request: HttpRequest, task: str, row_id: int, what: str) -> None:
-    """Ask the worker for a task about one row once the transaction has committed, and say so."""
+def enqueue(request: HttpRequest, task: str, row_id: int | None, what: str) -> None:
+    """Ask the worker for a task about one row, or about everything, once the transaction has committed, and say so."""
     transaction.on_commit(partial(_send, request, task, row_id, what))
 
 
-def _send(request: HttpRequest, task: str, row_id: int, what: str) -> None:
+def _send(request: HttpRequest, task: str, row_id: int | None, what: str) -> None:
     try:
         # A connection of its own, tried once: the pool's would wait seconds for a dead Redis.
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0)
-            app.send_task(f"decisioning.tasks.{task}", [row_id], connection=connection)
+            arguments = [] if row_id is None else [row_id]
+            app.send_task(f"decisioning.tasks.{task}", arguments, connection=connection)
     except (OperationalError, redis.RedisError, OSError):
         log.warning("%s of %s was not queued", task, row_id, exc_info=True)
         messages.warning(request, f"The worker could not be asked to {what}: Redis cannot be reached. Ask again later.")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib import admin
 from django.db import models
 from django.urls import reverse
 from django.utils.html import format_html
@@ -26,17 +27,19 @@ class Text:
 
 def uses_of(rows: Sequence[models.Model]) -> list[str]:
     """One line, with a link, for each text that names one of these rows; texts that go with them do not count."""
-    wanted = {row: words for row in rows if (words := _words(row))}
-    if not wanted:
-        return []
     going = {(type(row), row.pk) for row in rows}
-    found: dict[str, None] = {}
-    for one in _texts():
-        if (type(one.row), one.row.pk) in going:
-            continue
+    found = [(one, row) for one, row in naming(rows) if (type(one.row), one.row.pk) not in going]
+    return list(dict.fromkeys(_line(one, row) for one, row in found))
+
+
+def naming(rows: Sequence[models.Model]) -> list[tuple[Text, models.Model]]:
+    """Each text that names one of these rows, with the row."""
+    wanted = {row: words for row in rows if (words := _words(row))}
+    found: list[tuple[Text, models.Model]] = []
+    for one in texts() if wanted else ():
         named = _named(one.text)
-        found |= {_line(one, row): None for row, words in wanted.items() if named.get(type(row), set()) & words}
-    return list(found)
+        found += [(one, row) for row, words in wanted.items() if named.get(type(row), set()) & words]
+    return found
 
 
 def _words(row: models.Model) -> set[str]:
@@ -46,7 +49,7 @@ def _words(row: models.Model) -> set[str]:
     return {row.key} if isinstance(row, Content | Campaign) else set()
 
 
-def _texts() -> Iterator[Text]:
+def texts() -> Iterator[Text]:
     """Everything written in the rule language: drafts and what was published of them, conditions, audiences."""
     for rule in Rule.objects.select_related("published"):
         yield Text(rule, "the draft", rule.text)
@@ -84,14 +87,18 @@ def _contents(actions: Sequence[nodes.Action]) -> Iterator[str]:
 
 
 def _line(one: Text, row: models.Model) -> str:
-    meta = one.row._meta
-    page = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[one.row.pk])
-    kind = str(meta.verbose_name).capitalize()
     return format_html(
         '{} <a class="console-link" href="{}">{}</a>: {} names “{}”; take it out there first.',
-        kind,
-        page,
+        *kind_and_page(one.row),
         one.row,
         one.said,
         row,
     )
+
+
+def kind_and_page(row: models.Model) -> tuple[str, str]:
+    """What a row is, for people, and the address of its page; empty where it has none."""
+    meta = row._meta
+    address = f"admin:{meta.app_label}_{meta.model_name}_change"
+    page = reverse(address, args=[row.pk]) if admin.site.is_registered(type(row)) else ""
+    return str(meta.verbose_name).capitalize(), page

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -18,11 +18,15 @@ from .models import Customer, FactVocabulary
 
 # Bots' events count nowhere; what is pending counts when it is handled.
 EVENTS = """
-SELECT i.customer_id, e.message_id, e.type, e.name, e.timestamp, e.properties::text
+SELECT i.customer_id, e.message_id, e.type, e.name, e.timestamp, e.properties::text, e.context::text
 FROM customers_event e JOIN customers_identity i ON i.id = e.identity_id
 WHERE NOT e.bot AND NOT EXISTS (SELECT FROM customers_pending p WHERE p.event_id = e.id)
 """
 STORED = "SELECT id, facts::text FROM customers_customer WHERE facts_at IS NOT NULL AND merged_into_id IS NULL"
+FACTS = """
+SELECT id, CASE unit WHEN '' THEN key ELSE unit END, facts::text FROM customers_customer
+WHERE id = ANY(%s) AND facts_at IS NOT NULL AND merged_into_id IS NULL
+"""
 CUSTOMERS = "SELECT id, traits::text FROM customers_customer WHERE merged_into_id IS NULL"
 STORE = """
 UPDATE customers_customer c SET facts = v.facts::jsonb, traits = v.traits::jsonb, facts_at = %s,
@@ -37,12 +41,13 @@ EVENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "name": pl.String,
     "timestamp": pl.Datetime("us", "UTC"),
     "properties": pl.String,
+    "context": pl.String,
 }
 CUSTOMER_SCHEMA = {"customer_id": pl.Int64, "traits": pl.String}
 
 
 def read_events(ids: Sequence[int] | None = None) -> pl.DataFrame:
-    """The log of these customers, or of everybody: what `EVENT_SCHEMA` says; properties are JSON texts."""
+    """The log of these customers, or of everybody: what `EVENT_SCHEMA` says; properties and contexts are JSON texts."""
     where, values = ("", []) if ids is None else (" AND i.customer_id = ANY(%s)", [list(ids)])
     with connection.cursor() as cursor:
         cursor.execute(EVENTS + where, values)
@@ -75,17 +80,18 @@ def learn(now: datetime) -> Vocabulary:
 
 
 def keep(learned: Vocabulary, now: datetime) -> None:
-    """From now on facts are cut by this vocabulary; the histories that everybody's facts hold stay what they were."""
+    """From now on facts are cut by this vocabulary; what everybody's facts hold besides stays what it was."""
     last = FactVocabulary.objects.order_by("-pk").first()
-    FactVocabulary.objects.create(data=learned.to_dict(), histories=last.histories if last else [], learned_at=now)
+    held = {"histories": last.histories, "asked": last.asked} if last else {}
+    FactVocabulary.objects.create(data=learned.to_dict(), learned_at=now, **held)
 
 
-def hold(histories: Iterable[str]) -> None:
-    """Everybody's facts hold these histories now."""
+def hold(histories: Iterable[str], asked: Iterable[str]) -> None:
+    """Everybody's facts hold these histories now, and everybody's due moments look at what is asked."""
     last = FactVocabulary.objects.order_by("-pk").first()
     if last is not None:
-        last.histories = sorted(histories)
-        last.save(update_fields=["histories"])
+        last.histories, last.asked = sorted(histories), sorted(asked)
+        last.save(update_fields=["histories", "asked"])
 
 
 class Written(NamedTuple):
@@ -116,6 +122,25 @@ def missing_histories() -> set[str]:
     """Histories that something published asks for and that were not computed for everybody yet."""
     row = FactVocabulary.objects.order_by("-pk").first()
     return set(wanted()) - set(row.histories) if row else set()
+
+
+def held_histories() -> frozenset[str]:
+    """The histories that everybody's facts hold."""
+    row = FactVocabulary.objects.order_by("-pk").first()
+    return frozenset(row.histories) if row else frozenset()
+
+
+def held_asked() -> set[str]:
+    """What everybody's due moments were computed for."""
+    row = FactVocabulary.objects.order_by("-pk").first()
+    return set(row.asked) if row else set()
+
+
+def stored(ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Facts as stored by customer id, with `customer_id` being what chances draw by; those merged away are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(FACTS, [list(ids)])
+        return {pk: {**msgspec.json.decode(text), "customer_id": unit} for pk, unit, text in cursor.fetchall()}
 
 
 def stored_frame(ids: Sequence[int] | None = None) -> pl.DataFrame:

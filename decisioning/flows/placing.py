@@ -53,15 +53,14 @@ def place_few(
     reason: Because,
     reasons: Mapping[int, Because] | None = None,
     listed: Mapping[int, frozenset[int]] | None = None,
-    only: frozenset[int] | None = None,
 ) -> Settled:
-    """Put these customers into the segments their facts say: clusters and lists first, so that conditions may name them.
+    """Put these customers into the segments their facts say; clusters and lists first: conditions may name them.
 
     `people` are facts by customer id, with `customer_id` being what chances draw by; `segments` and
-    `customer_segment` are added to them here. `listed` are the lists of those whose identifiers changed; `only` these
-    segments by condition are judged. Nobody enters a segment that was never computed for everybody.
+    `customer_segment` are added to them here. `listed` are the lists of those whose identifiers changed. Nobody enters
+    a segment that was never computed for everybody.
     """
-    before = _stays(people)
+    before = stays_of(people)
     listed = listed or {}
     entering: list[tuple[int, int]] = []
     leaving: list[tuple[int, int]] = []
@@ -72,7 +71,7 @@ def place_few(
         if customer in listed:
             then = (then - known.lists) | (listed[customer] & known.lists)
         name_segments(facts, then, known)
-        then = _judged(then, facts, now, known, only)
+        then = _judged(then, facts, now, known)
         entering += [(segment, customer) for segment in sorted(then - held)]
         leaving += [(segment, customer) for segment in sorted(held - then)]
         after[customer] = then
@@ -82,7 +81,8 @@ def place_few(
     return Settled(replace(moved, entered=entered), after)
 
 
-def _stays(people: Mapping[int, Facts]) -> dict[int, frozenset[int]]:
+def stays_of(people: Collection[int]) -> dict[int, frozenset[int]]:
+    """The segments these customers are in."""
     found: dict[int, set[int]] = {}
     with connection.cursor() as cursor:
         cursor.execute(STAYS, [list(people)])
@@ -101,9 +101,7 @@ def _clustered(held: frozenset[int], facts: Facts, known: Standing) -> frozenset
     return others | {mine} if mine is not None else others
 
 
-def _judged(
-    held: frozenset[int], facts: Facts, now: datetime, known: Standing, only: frozenset[int] | None
-) -> frozenset[int]:
+def _judged(held: frozenset[int], facts: Facts, now: datetime, known: Standing) -> frozenset[int]:
     """The stays with every condition put right, and `facts` told of them.
 
     A condition that asks for facts nobody has yet waits for the refresh of all.
@@ -111,7 +109,7 @@ def _judged(
     then = set(held)
     told = True
     for audience in known.audiences:
-        if (only is not None and audience.id not in only) or not audience.histories <= known.histories.keys():
+        if not audience.histories <= known.histories.keys():
             continue
         if audience.nested and not told:
             name_segments(facts, then, known)

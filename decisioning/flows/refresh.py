@@ -1,7 +1,8 @@
-"""Everybody in; facts, segments, triggers and profiles anew, or some segments anew, out.
+"""Everybody in; facts, segments, triggers and profiles anew, bucket by bucket, out.
 
-Time alone moves facts, and what is published asks for new ones. Customers are taken by a few hundred, each few in a
-transaction of their own, so that nobody's events wait longer than for one of those.
+Time alone moves facts that nothing published watches, and what is newly published asks for facts that nobody has yet.
+Customers are taken by a few hundred, each few in a transaction of their own, so that nobody's events wait longer than
+for one of those. Buckets are independent: any number of workers may have one each.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,75 +11,101 @@ from typing import Final
 
 from django.db import connection, transaction
 
-from campaigns import outbox
-from rules import segments
-from rules.models import How, Segment
+from rules import recomputes, segments
+from rules.models import How, Recompute, Segment
 from rules.segments import Because
 
 from ..customers import profile
 from ..customers.facts import streams
+from ..customers.models import Customer
 from ..store import profiles
-from . import trigger
-from .placing import Placed, place
 from .react import Reacted, settle, summed
-from .standing import standing
+from .standing import Standing, standing
 
+BUCKETS: Final = 16
 AT_ONCE: Final = 500
-NEXT = """
-SELECT id FROM customers_customer WHERE merged_into_id IS NULL AND id > %s ORDER BY id LIMIT %s FOR NO KEY UPDATE
+NEXT: Final = """
+SELECT id FROM customers_customer WHERE merged_into_id IS NULL AND id > %s AND id %% %s = %s
+ORDER BY id LIMIT %s FOR NO KEY UPDATE
 """
+DONE: Final = """
+UPDATE rules_recompute SET parts = array_append(parts, %s::smallint), seen_at = now()
+WHERE id = %s AND NOT (%s::smallint = ANY(parts))
+"""
+# Of those who end last only one has it: the row is locked by whoever asks.
+WHOLE: Final = "SELECT cardinality(parts) >= %s AND state = 'running' FROM rules_recompute WHERE id = %s FOR UPDATE"
 
 
-def refresh_all(now: datetime) -> Reacted:
-    """Everybody's facts, segments and triggers anew: after an import, and hourly because time alone moves facts.
+def refresh_all(now: datetime, reason: str = "on the hour") -> Reacted:
+    """Everybody, here and now: after an import, or where no workers run."""
+    run = begin(now, reason)
+    return summed(refresh_bucket(run, bucket, now) for bucket in range(BUCKETS))
 
-    The vocabulary is learned first, and kept from then on: whoever is handled meanwhile is cut by the new one.
+
+def begin(now: datetime, reason: str) -> int:
+    """Learn the vocabulary anew, and open a run of all buckets; its id.
+
+    The vocabulary is kept from then on: whoever is handled meanwhile is cut by the new one.
     """
-    profile.keep(profile.learn(now), now)
-    done = summed(_sweep(now))
-    known = standing()
-    profile.hold(known.histories)
-    kinds = (Segment.Kind.CLUSTER, Segment.Kind.CONDITION)
-    waiting = {one.id for one in known.audiences if not one.histories <= known.histories.keys()}
-    computed = Segment.objects.filter(active=True, kind__in=kinds).exclude(pk__in=waiting)
-    segments.measure(list(computed.values_list("pk", flat=True)), now)
-    profiles.mark_complete()
-    return done
+    total = Customer.objects.filter(merged_into__isnull=True).count()
+    progress = recomputes.begin(reason, total)
+    try:
+        profile.keep(profile.learn(now), now)
+    except Exception as error:
+        recomputes.finish(progress, f"{type(error).__name__}: {error}")
+        raise
+    return progress.pk
 
 
-def _sweep(now: datetime) -> Iterator[Reacted]:
+def refresh_bucket(run: int, bucket: int, now: datetime) -> Reacted:
+    """The customers of one bucket; whoever ends the last one closes the run. Doing one again changes nothing."""
+    progress = recomputes.Progress(run)
+    parts: list[Reacted] = []
+    for part in _sweep(bucket, now):
+        progress.tell(part.customers, part.entered, part.left)
+        parts.append(part)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(DONE, [bucket, run, bucket])
+        cursor.execute(WHOLE, [BUCKETS, run])
+        row = cursor.fetchone()
+        if row and row[0]:
+            _complete(run, now)
+    return summed(parts)
+
+
+def running() -> bool:
+    """Whether a run of all buckets is under way."""
+    return Recompute.objects.filter(segment__isnull=True, state=Recompute.State.RUNNING).exists()
+
+
+def _sweep(bucket: int, now: datetime) -> Iterator[Reacted]:
     last = 0
     while True:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute(NEXT, [last, AT_ONCE])
+                cursor.execute(NEXT, [last, BUCKETS, bucket, AT_ONCE])
                 ids = [pk for (pk,) in cursor.fetchall()]
             if not ids:
                 return
-            known = standing()
-            found = streams.load(ids, known.histories)
-            everybody = {pk: found.get(pk, []) for pk in ids}
-            names = {stream.identity for mine in found.values() for stream in mine}
-            yield settle(everybody, (), now, known, names, Because(How.REFRESH))
+            done = _settled(ids, now, standing())
         last = ids[-1]
+        yield done
 
 
-def refresh_segments(segment_ids: Sequence[int], now: datetime) -> Placed:
-    """Some segments anew for everybody, from the facts as stored."""
-    with transaction.atomic():
-        hold_everybody()
-        known = standing()
-        facts = profile.stored_frame()
-        moves = place(facts, facts["customer_id"].to_list(), now, only=segment_ids)
-        outbox.owe(trigger.by_entries_of_all(moves, facts, now, known))
-        segments.measure(moves.computed, now)
-        moved = sorted({customer for _, customer in moves.entered + moves.left})
-        profile.touch(moved)
-        profiles.publish(moved)
-    return moves
+def _settled(ids: Sequence[int], now: datetime, known: Standing) -> Reacted:
+    found = streams.load(ids, known.histories)
+    everybody = {pk: found.get(pk, []) for pk in ids}
+    names = {stream.identity for mine in found.values() for stream in mine}
+    return settle(everybody, (), now, known, names, Because(How.REFRESH))
 
 
-def hold_everybody() -> None:
-    """Lock every customer until the transaction ends, so that no event is handled on facts about to be replaced."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM (SELECT id FROM customers_customer ORDER BY id FOR NO KEY UPDATE) AS held")
+def _complete(run: int, now: datetime) -> None:
+    """Everybody's facts hold what is published now."""
+    known = standing()
+    profile.hold(known.histories, known.dues)
+    waiting = {one.id for one in known.audiences if not one.histories <= known.histories.keys()}
+    kinds = (Segment.Kind.CLUSTER, Segment.Kind.CONDITION)
+    computed = Segment.objects.filter(active=True, kind__in=kinds).exclude(pk__in=waiting)
+    segments.measure(list(computed.values_list("pk", flat=True)), now)
+    profiles.mark_complete()
+    recomputes.finish(recomputes.Progress(run))

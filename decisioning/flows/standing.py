@@ -64,6 +64,11 @@ class Standing:
     scored: bool
 
     @property
+    def dues(self) -> frozenset[str]:
+        """What due moments look at, as texts that can be kept and compared."""
+        return frozenset(f"{name!r} {cut!r}" for name, cuts in self.asked.items() for cut in (cuts or ("any",)))
+
+    @property
     def schema(self) -> tuple[str, ...]:
         """What a folded state depends on: the names of the histories."""
         return tuple(sorted(self.histories))

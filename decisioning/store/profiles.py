@@ -12,6 +12,7 @@ from ..customers.identity.known import Newcomer, key_of
 from ..customers.models import Customer, Identity
 from ..engine.types import Profile
 from ..models import Score
+from . import frames, notes
 from .connection import Breaker, hot, patient
 
 PROFILE, WHO, READY, REPLY = "profile:{}", "who:{}:{}", "profiles:ready", "reply:"
@@ -128,11 +129,11 @@ def with_scores(found: Sequence[Profile]) -> list[Profile]:
     ]
 
 
-def publish(ids: Sequence[int]) -> None:
+def publish(ids: Sequence[int], *, noted: bool = True) -> None:
     """Write these customers and all their names to Redis; raises redis.RedisError when it is away."""
     names = [tuple(row) for row in Identity.objects.filter(customer_id__in=ids).values_list(*NAME)]
     alive = Customer.objects.filter(pk__in=ids, merged_into__isnull=True)
-    _write(compose(alive), names, keyed=True)
+    _write(compose(alive), names, keyed=True, noted=noted)
     forget(Customer.objects.filter(pk__in=ids, merged_into__isnull=False).values_list("pk", flat=True))
 
 
@@ -148,7 +149,7 @@ def introduce(newcomers: Sequence[Newcomer]) -> None:
         names = [(one.kind, one.value, one.customer) for one in newcomers]
         try:
             # A sender waits: one short try.
-            _write(found, names, keyed=True, client=shared().client)
+            _write(found, names, keyed=True, noted=False, client=shared().client)
         except redis.RedisError:
             shared().breaker.trip()
             raise
@@ -159,8 +160,10 @@ def _write(
     names: Iterable[tuple[str, str, int]],
     *,
     keyed: bool,
+    noted: bool = True,
     client: redis.Redis | None = None,
 ) -> None:
+    """`keyed`: their keys too; `noted`: the frame of everybody takes them in."""
     client = client or patient()
     write = client.register_script(WRITE)
     pipe = client.pipeline(transaction=False)
@@ -168,6 +171,8 @@ def _write(
         write(keys=[PROFILE.format(profile.id)], args=[_encoder.encode(profile), profile.version], client=pipe)
         if keyed or profile.version <= 1:
             pipe.set(WHO.format(CUSTOMER, profile.key), profile.id)
+    if noted:
+        frames.note_changed(pipe, [(profile.id, profile.version) for profile in found])
     for kind, value, customer_id in names:
         pipe.set(WHO.format(kind, value), customer_id)
         if kind == Identity.Kind.USER:
@@ -180,6 +185,7 @@ def forget(ids: Collection[int]) -> None:
     if not ids:
         return
     pipe = patient().pipeline(transaction=False)
+    frames.note_gone(pipe, ids)
     for pk, key, into in Customer.objects.filter(pk__in=list(ids)).values_list("pk", "key", "merged_into"):
         pipe.delete(PROFILE.format(pk))
         if into is not None:
@@ -191,7 +197,9 @@ def publish_all(batch: int = 1000) -> int:
     """Fill Redis with everybody, then say it is complete; used at start and after Redis came back empty."""
     ids = list(Customer.objects.order_by("pk").values_list("pk", flat=True))
     for start in range(0, len(ids), batch):
-        publish(ids[start : start + batch])
+        publish(ids[start : start + batch], noted=False)
+    # Cheaper than as many notes: the frame compares everybody's version once.
+    patient().delete(notes.MARKER)
     mark_complete()
     return len(ids)
 

@@ -87,6 +87,16 @@ def wanted_values(test: nodes.Test) -> tuple[Any, ...]:
     return test.value if isinstance(test.value, tuple) else (test.value,)
 
 
+def asked_facts(node: nodes.Node) -> frozenset[str]:
+    """The facts a rule or condition asks for, those it compares with among them; histories by their canonical texts."""
+    found: set[str] = set()
+    for leaf in nodes.leaves(node):
+        if isinstance(leaf, nodes.Test):
+            found.add(operand_text(leaf.operand))
+            found |= {value.name for value in wanted_values(leaf) if isinstance(value, nodes.Named)}
+    return frozenset(found)
+
+
 def compares_facts(test: nodes.Test) -> bool:
     """Whether another fact stands on the right side."""
     return any(isinstance(value, nodes.Named) for value in wanted_values(test))

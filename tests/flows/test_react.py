@@ -15,8 +15,9 @@ from decisioning.customers.intake import pending
 from decisioning.customers.intake.ingest import store
 from decisioning.customers.models import Customer, DeadLetter, Event, Identity, Pending, State
 from decisioning.flows import react as reacting
+from decisioning.flows.judge import judge
 from decisioning.flows.react import handle_suspects, react
-from decisioning.flows.refresh import refresh_all, refresh_segments
+from decisioning.flows.refresh import refresh_all
 from decisioning.store import catalogue, profiles
 from rules import rulebook
 from rules.models import Membership, Rule, Segment
@@ -187,7 +188,7 @@ def test_who_is_in_a_segment_when_it_is_first_computed_did_not_enter_it(now):
     react(now)
     segment = Segment.objects.create(key="new", name="New", condition="orders_30d >= 1")
     Campaign.objects.create(key="hello", name="Hello", trigger="segment", segment=segment, subject="s", body="b")
-    assert refresh_segments([segment.pk], now).entered == ()
+    assert judge([segment.pk], now).entered == ()
     segment.refresh_from_db()
     assert (segment.size, segment.refreshed_at, Message.objects.count()) == (1, now, 0)
 
@@ -209,7 +210,7 @@ def test_segments_may_name_clusters_and_segments_computed_before(now, buyers):
     nested = Segment.objects.create(
         key="nested", name="Nested", condition='IN SEGMENT "buyers" AND customer_segment = "Buyers"'
     )
-    refresh_segments([nested.pk], now)
+    judge([nested.pk], now)
     nested.refresh_from_db()
     assert nested.size == 1
 
@@ -223,7 +224,7 @@ def test_a_history_that_a_segment_asks_for_becomes_a_fact_and_fills_it(now):
     refresh_all(now)
     segment = Segment.objects.create(key="often", name="Often", condition=f"{HISTORY} >= 2")
     assert profile.missing_histories() == {HISTORY}
-    assert refresh_segments([segment.pk], now).computed == (), "nobody has the fact yet"
+    assert judge([segment.pk], now).computed == (), "nobody has the fact yet"
     refresh_all(now)
     segment.refresh_from_db()
     assert (segment.size, profile.missing_histories()) == (1, set())

@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from decisioning.config import clock
 from decisioning.customers.intake import pending
 from decisioning.customers.plan import planning
+from decisioning.flows.expire import expire
 from decisioning.flows.react import BATCH, handle_suspects, react, settle_merges
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 BUSY, IDLE, IDLE_AFTER = 0.01, 0.05, 2.0
 LONGEST_WAIT = 5.0
 UPKEEP_EVERY = 2.0
+# Whose windows have run out is looked for between batches of events, however many there are.
+EXPIRE_EVERY = 0.1
 
 
 class Command(BaseCommand):
@@ -52,7 +55,7 @@ class Command(BaseCommand):
 
 def consume(stop: threading.Event, batch: int, *, once: bool = False, alive: Path | None = None) -> None:
     """Take batch after batch until `stop` is set (or, with `once`, until nothing is pending)."""
-    wait, started, last, checked = 0.1, False, time.monotonic(), 0.0
+    wait, started, last, checked, expired = 0.1, False, time.monotonic(), 0.0, 0.0
     while not stop.is_set():
         try:
             if not started:
@@ -67,6 +70,9 @@ def consume(stop: threading.Event, batch: int, *, once: bool = False, alive: Pat
                 if alive is not None:
                     alive.touch()
             events = react(clock.now(), batch).events
+            if time.monotonic() - expired > EXPIRE_EVERY and not expire(clock.now()).customers:
+                # As long as there are some, they take turns with events.
+                expired = time.monotonic()
             wait = 0.1
         except (redis.RedisError, OperationalError, InterfaceError) as error:
             log.warning("waiting %.1f s: %s", wait, error)

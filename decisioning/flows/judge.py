@@ -1,0 +1,209 @@
+"""Some segments in, newly written or edited; everybody who is in them from now on, out.
+
+Who is in is found for all at once in the frame of everybody's facts, and compared with who was. Those who differ are
+moved by a few thousand in transactions of their own, while events go on: whoever has another version by then than in
+the frame is left alone, and found by the second pass.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+from django.db import connection, transaction
+
+from rules import recomputes, segments
+from rules.language.circles import SEGMENT_FACTS, segment_needs
+from rules.language.frames import matching_frames
+from rules.language.lookup import CUSTOMER_ID
+from rules.language.terms import asked_facts
+from rules.models import How
+from rules.segments import Because, Moves
+
+from ..customers import profile
+from ..store import frames, profiles
+from . import trigger
+from .placing import Facts, Placed, name_segments, stays_of
+from .standing import Audience, Standing, standing
+
+AT_ONCE: Final = 2000
+# What was handled with the former condition while the first pass looked is found by the second.
+PASSES: Final = 2
+SEEN: Final = ["customer_id", "customer:version"]
+HOLD: Final = """
+SELECT id, facts_version FROM customers_customer WHERE id = ANY(%s) AND merged_into_id IS NULL
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+
+def judge(segment_ids: Sequence[int], now: datetime, how: str = How.EDIT) -> Placed:
+    """Put everybody into these segments by condition, and into those that name them; who moved.
+
+    A segment that asks for facts nobody has yet waits for the refresh of all, and is not among `computed`.
+    """
+    known = standing()
+    chosen = computable(with_dependants(segment_ids, known))
+    if not chosen:
+        return Placed((), ())
+    parts: list[Judged] = []
+    alone = segment_ids[0] if len(segment_ids) == 1 else None
+    with recomputes.watched(How(how).label, frames.refresh(now).total, alone) as progress:
+        seen: pl.DataFrame | None = None
+        for _ in range(PASSES):
+            frame = unseen(frames.fresh(now, columns_of(chosen, known)), seen)
+            seen = frame.select(SEEN)
+            progress.tell(0 if parts else frame.height)
+            for part in _moved(differing(frame, chosen, now, known), now, known, Because(how)):
+                parts.append(part)
+                progress.tell(0, part.opened, len(part.left))
+        segments.measure([one.id for one in chosen], now)
+    return Placed(
+        tuple(pair for part in parts for pair in part.entered),
+        tuple(pair for part in parts for pair in part.left),
+        computed=tuple(one.id for one in chosen),
+    )
+
+
+_checked: list[tuple[tuple[Any, ...], pl.DataFrame]] = []
+
+
+def recheck(now: datetime) -> int:
+    """Look whether everybody is where their facts say, and mend what is not; how many were not.
+
+    The first time in a process it looks at all, then at those who changed since. Whoever is handled by a consumer is
+    right already: this finds whom one with a former condition, or a moment that nobody knew to be due, left behind.
+    """
+    known = standing()
+    chosen = computable([one for one in known.audiences if one.id not in known.first])
+    if not chosen:
+        return 0
+    frame = frames.fresh(now, columns_of(chosen, known))
+    last = _checked[0][1] if _checked and _checked[0][0] == known.stamp else None
+    moves = _moved(differing(unseen(frame, last), chosen, now, known), now, known, Because(How.REFRESH))
+    wrong = sum(part.opened + len(part.left) for part in moves)
+    _checked[:] = [(known.stamp, frame.select(SEEN))]
+    return wrong
+
+
+def forget() -> None:
+    """Look at all the next time."""
+    _checked.clear()
+
+
+def computable(chosen: Sequence[Audience]) -> list[Audience]:
+    """Those whose histories everybody's facts hold."""
+    held = profile.held_histories()
+    return [one for one in chosen if one.histories <= held]
+
+
+def unseen(frame: pl.DataFrame, seen: pl.DataFrame | None) -> pl.DataFrame:
+    """The customers who have another version than when they were last seen."""
+    return frame if seen is None else frame.join(seen, on=SEEN, how="anti", maintain_order="left")
+
+
+def with_dependants(segment_ids: Sequence[int], known: Standing) -> list[Audience]:
+    """These, and those that name them, directly or through others; in the order they are judged."""
+    names = {word.casefold() for pk in segment_ids if pk in known.segments for word in known.segments[pk]}
+    found: list[Audience] = []
+    for one in known.audiences:
+        if one.id in segment_ids or names & {name.casefold() for name in segment_needs(one.condition)}:
+            found.append(one)
+            names |= {one.key.casefold(), one.name.casefold()}
+    return found
+
+
+def columns_of(chosen: Sequence[Audience], known: Standing) -> list[str]:
+    """What of the frame these conditions read."""
+    facts = {name for one in chosen for name in asked_facts(one.condition)} - {CUSTOMER_ID, *SEGMENT_FACTS}
+    # A name with a dot may be a part of a fact.
+    facts |= {name.partition(".")[0] for name in facts}
+    read = known.segments if any(one.nested for one in chosen) else (one.id for one in chosen)
+    memberships = {f"segment:{pk}" for pk in read}
+    return [*SEEN, "customer:unit", *sorted(facts | memberships)]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Moves):
+    """Who entered and left; `opened` also counts who was found in a segment that is computed for the first time."""
+
+    opened: int = 0
+
+
+class Differing(NamedTuple):
+    """Arrays as long as there are moves to make, by customer: the segment, the customer, whether they enter (or leave).
+
+    `versions` are those of the profiles in the frame, by customer id.
+    """
+
+    segments: np.ndarray
+    customers: np.ndarray
+    enters: np.ndarray
+    versions: dict[int, int]
+
+
+def differing(frame: pl.DataFrame, chosen: Sequence[Audience], now: datetime, known: Standing) -> Differing:
+    """Who is in one of these segments and should not be, or the other way round."""
+    ids, parts = frame["customer_id"].to_numpy(), []
+    work = frame.with_columns(customer_id=pl.col("customer:unit"))
+    for together in _layers(chosen):
+        if together[0].nested:
+            work = frames.named_segments(work, known.segments)
+        hits = matching_frames({f"segment:{one.id}": one.condition for one in together}, work, now)
+        for one in together:
+            hit, was = hits[f"segment:{one.id}"].to_numpy(), work[f"segment:{one.id}"].to_numpy()
+            rows = np.flatnonzero(hit != was)
+            parts.append((np.full(len(rows), one.id), ids[rows], hit[rows]))
+        work = work.with_columns(hits)
+    pairs = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.argsort(pairs[1], kind="stable")
+    moved = frame.select(SEEN).filter(pl.Series(np.isin(ids, pairs[1])))
+    return Differing(*(column[order] for column in pairs), dict(moved.iter_rows()))
+
+
+def _layers(chosen: Sequence[Audience]) -> Iterator[list[Audience]]:
+    """Those that name no segments at once, each other by itself after them."""
+    plain = [one for one in chosen if not one.nested]
+    if plain:
+        yield plain
+    yield from ([one] for one in chosen if one.nested)
+
+
+def _moved(differ: Differing, now: datetime, known: Standing, why: Because) -> Iterator[Judged]:
+    """Make the moves, each few customers in one transaction, if they still are as they were in the frame."""
+    starts = np.unique(differ.customers, return_index=True)[1][::AT_ONCE]
+    for start, end in pairwise([*starts, len(differ.customers)]):
+        with transaction.atomic():
+            yield _move(Differing(*(column[start:end] for column in differ[:3]), differ.versions), now, known, why)
+
+
+def _move(differ: Differing, now: datetime, known: Standing, why: Because) -> Judged:
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD, [np.unique(differ.customers).tolist()])
+        same = [pk for pk, version in cursor.fetchall() if differ.versions[pk] == version]
+    stays = np.isin(differ.customers, same)
+    entering, leaving = (_pairs(differ, stays & side) for side in (differ.enters, ~differ.enters))
+    moves = segments.enter_and_leave(entering, leaving, now, why)
+    # Found in a segment that was never computed before: that is no entry.
+    real = replace(moves, entered=tuple(pair for pair in moves.entered if pair[0] not in known.first))
+    trigger.follow((), _people(real, known), real, now, known)
+    moved = sorted({customer for _, customer in moves.entered + moves.left})
+    profile.touch(moved)
+    profiles.publish(moved)
+    return Judged(real.entered, real.left, opened=len(moves.entered))
+
+
+def _pairs(differ: Differing, rows: np.ndarray) -> list[tuple[int, int]]:
+    return list(zip(differ.segments[rows].tolist(), differ.customers[rows].tolist(), strict=True))
+
+
+def _people(moves: Moves, known: Standing) -> dict[int, Facts]:
+    """The facts of those whose moves a campaign waits for."""
+    waiting = {customer for segment, customer in moves.entered if segment in known.by_segment}
+    waiting |= {customer for segment, customer in moves.left if segment in known.by_exit}
+    people = profile.stored(sorted(waiting)) if waiting else {}
+    for customer, held in stays_of(people).items():
+        name_segments(people[customer], held, known)
+    return people
