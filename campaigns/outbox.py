@@ -1,8 +1,7 @@
 """Obligations to send in; messages to work on, and every step of their way kept in the database, out.
 
-A message moves `pending → claimed → sending → sent`, each move one guarded UPDATE that commits by itself. A
-claim is known by its attempt and lease, so that a sender who was too slow cannot move what another took over.
-All times are the database's. docs/campaigns.md tells what a kill does in each state.
+A message moves `pending → claimed → sending → sent`, each move one guarded UPDATE that commits by itself. All
+times are the database's. docs/campaigns.md tells what a kill does in each state.
 """
 
 from collections.abc import Iterable
@@ -12,9 +11,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 
+from .leases import held, move, told
 from .models import Campaign, Message
 
 State = Message.State
@@ -115,10 +115,10 @@ def mark_sending(message: Message, recipient: str, subject: str, body: str, deci
     It is False when the lease ran out, somebody else has the message, or its campaign was paused meanwhile.
     """
     active = Campaign.objects.filter(pk=OuterRef("campaign_id"), active=True)
-    held = _held(message, State.CLAIMED).filter(Exists(active), lease_until__gt=Now())
+    still = held(message, State.CLAIMED).filter(Exists(active), lease_until__gt=Now())
     lease_until = (message.lease_until or message.created_at) + timedelta(seconds=SENDING_SECONDS)
     handed = {"recipient": recipient, "subject": subject, "body": body, "decision_id": decision_id}
-    return _move(message, held, state=State.SENDING, lease_until=lease_until, **handed)
+    return move(message, still, state=State.SENDING, lease_until=lease_until, **handed)
 
 
 def mark_sent(message: Message) -> bool:
@@ -173,26 +173,7 @@ def recover() -> Recovered:
     return Recovered(pending, failed, unknown)
 
 
-def _held(message: Message, *states: str) -> QuerySet[Message]:
-    """The row, if it still is in one of `states` and the claim on it is this one."""
-    return Message.objects.filter(
-        Q(state__in=states), pk=message.pk, attempts=message.attempts, lease_until=message.lease_until
-    )
-
-
 def _settle(message: Message, state: str, reason: str = "", **changes: Any) -> bool:
     """End this claim. The row may have become unknown meanwhile: then what we know replaces that."""
-    held = _held(message, State.CLAIMED, State.SENDING, State.UNKNOWN)
-    # A mail server may answer anything; PostgreSQL's text cannot hold a NUL.
-    told = reason.replace("\0", "")[:REASON_LENGTH]
-    return _move(message, held, state=state, reason=told, lease_until=None, **changes)
-
-
-def _move(message: Message, held: QuerySet[Message], **changes: Any) -> bool:
-    """Change the row if it is `held`, and the object with it, in one statement and its own commit."""
-    if held.update(**changes) != 1:
-        return False
-    for name, value in changes.items():
-        if not hasattr(value, "resolve_expression"):
-            setattr(message, name, value)
-    return True
+    still = held(message, State.CLAIMED, State.SENDING, State.UNKNOWN)
+    return move(message, still, state=state, reason=told(reason, REASON_LENGTH), lease_until=None, **changes)

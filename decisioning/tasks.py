@@ -13,10 +13,10 @@ from .config import clock
 from .customers import profile
 from .customers.intake import letters, partitions, pending
 from .customers.plan import planning, tally
-from .flows import judge, learn, refresh, unite
+from .flows import enlist, judge, learn, refresh, respond, unite
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
-from .store import profiles, snapshot
+from .store import profiles, snapshot, uploads
 from .store.connection import once_a_minute, patient
 
 log = logging.getLogger(__name__)
@@ -116,14 +116,16 @@ def refresh_bucket(run: int, bucket: int) -> None:
 
 @shared_task
 def refresh_segment(segment_id: int) -> None:
-    """One segment anew, after its condition changed."""
+    """One segment anew, after its condition changed or it was switched on."""
     judge.judge([segment_id], clock.now())
+    enlist.follow([segment_id], clock.now())
 
 
 @shared_task
 def refresh_segments(segment_ids: list[int]) -> None:
     """Several segments anew, from one reading of the facts."""
     judge.judge(segment_ids, clock.now())
+    enlist.follow(segment_ids, clock.now())
 
 
 @shared_task
@@ -131,6 +133,33 @@ def recheck_segments() -> None:
     """Everybody who changed is where their facts say."""
     if wrong := judge.recheck(clock.now()):
         log.warning("mended %s memberships that did not fit their customers' facts", wrong)
+
+
+@shared_task
+def import_list(token: str) -> None:
+    """Do with an uploaded file of identifiers what was asked."""
+    try:
+        enlist.enlist(token, clock.now())
+    except uploads.Gone as gone:
+        # A task that came back after its worker was killed: the file had been imported.
+        log.info("%s", gone)
+
+
+@shared_task
+def take_back_list(segment_id: int) -> None:
+    """An imported list as it was before the last import."""
+    try:
+        enlist.take_back(segment_id, clock.now())
+    except enlist.NotPossible as reason:
+        log.info("%s", reason)
+
+
+@shared_task
+def tell_responses() -> None:
+    """Let facts know what followed decisions, and which messages were sent."""
+    for _ in range(ROUNDS):
+        if respond.tell(clock.now()) < respond.AT_ONCE:
+            return
 
 
 @shared_task

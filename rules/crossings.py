@@ -7,7 +7,7 @@ figures are then those of the sample times n, and say so. A customer counts once
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,53 +21,50 @@ MIGRATION_CUSTOMERS: Final = 50_000
 
 REACH: Final = "SELECT min(id), max(id) FROM customers_customer"
 EVERY: Final = """
-WITH who AS (
-    SELECT c.id FROM generate_series(%s::bigint, %s::bigint, %s::bigint) AS every(id)
-    JOIN customers_customer c ON c.id = every.id WHERE c.merged_into_id IS NULL
-)
+SELECT c.id FROM generate_series(%s::bigint, %s::bigint, %s::bigint) AS every(id)
+JOIN customers_customer c ON c.id = every.id WHERE c.merged_into_id IS NULL ORDER BY c.id
 """
-HOW_MANY: Final = EVERY + "SELECT count(*) FROM who"
-HELD: Final = (
-    EVERY
-    + """
-SELECT m.customer_id, array_agg(m.segment_id) FROM who JOIN rules_membership m ON m.customer_id = who.id
+HELD: Final = """
+SELECT m.customer_id, array_agg(m.segment_id) FROM unnest(%s::bigint[]) AS who(id)
+JOIN rules_membership m ON m.customer_id = who.id
 WHERE m.left_at IS NULL AND m.segment_id = ANY(%s) GROUP BY m.customer_id ORDER BY m.customer_id
 """
-)
-MOVED: Final = (
-    EVERY
-    + """,
-held AS (
+MOVED: Final = """
+WITH held AS (
     SELECT m.customer_id,
         array_agg(m.segment_id ORDER BY m.segment_id)
             FILTER (WHERE m.entered_at <= %s AND (m.left_at IS NULL OR m.left_at > %s)) AS earlier,
         array_agg(m.segment_id ORDER BY m.segment_id)
             FILTER (WHERE m.entered_at <= %s AND (m.left_at IS NULL OR m.left_at > %s)) AS later
-    FROM who JOIN rules_membership m ON m.customer_id = who.id
+    FROM unnest(%s::bigint[]) AS who(id) JOIN rules_membership m ON m.customer_id = who.id
     WHERE m.segment_id = ANY(%s) AND (m.left_at IS NULL OR m.left_at > %s) AND m.entered_at <= %s
     GROUP BY m.customer_id
 )
 SELECT coalesce(earlier, '{}'), coalesce(later, '{}'), count(*), (array_agg(customer_id ORDER BY customer_id))[1:%s]
 FROM held GROUP BY 1, 2
 """
-)
 
+Key = int | None
+NONE: Final[Sequence[Key]] = (None,)
 Counts = npt.NDArray[np.int64]
 Held = dict[int, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Every `step`-th customer by id, from `low` to `high`; `customers` are how many of them there are."""
+    """The ids of every `step`-th customer."""
 
-    low: int
-    high: int
-    step: int
-    customers: int
+    ids: tuple[int, ...]
+    step: int = 1
+
+    @property
+    def customers(self) -> int:
+        """How many they are."""
+        return len(self.ids)
 
     @property
     def whole(self) -> bool:
-        """Whether it is everybody."""
+        """Whether they are everybody."""
         return self.step == 1
 
 
@@ -89,29 +86,34 @@ class Overlap:
         return both / (either - both) if either else None
 
     def lift(self, one: int, other: int) -> float | None:
-        """How many times more are in both than chance would put there; 1 is chance, None with an empty segment."""
-        expected = self.both(one, one) * self.both(other, other)
-        return self.both(one, other) * self.sample.customers / expected if expected else None
+        """How many times more are in both than chance would put there, 1 being chance.
+
+        None where chance would put fewer than one customer of the sample there: so few say nothing.
+        """
+        if not self.sample.customers:
+            return None
+        expected = self.both(one, one) * self.both(other, other) / self.sample.customers
+        return self.both(one, other) / expected if expected >= 1 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
     """Customers of the sample by (segment then, segment now); None stands for none of the group's segments."""
 
-    moves: dict[tuple[int | None, int | None], int]
+    moves: dict[tuple[Key, Key], int]
     sample: Sample
 
 
 def sample_of(most: int) -> Sample:
-    """At most so many customers, spread evenly over all ids."""
+    """At most so many customers, spread evenly over all ids; whoever became part of another is left out."""
     with connection.cursor() as cursor:
         cursor.execute(REACH)
         low, high = cursor.fetchone()
         if low is None:
-            return Sample(0, 0, 1, 0)
+            return Sample(())
         step = max(1, -(-(high - low + 1) // most))
-        cursor.execute(HOW_MANY, [low, high, step])
-        return Sample(low, high, step, cursor.fetchone()[0])
+        cursor.execute(EVERY, [low, high, step])
+        return Sample(tuple(pk for (pk,) in cursor.fetchall()), step)
 
 
 def affordable(sizes: Sequence[int], customers: int) -> int:
@@ -134,39 +136,43 @@ def overlap(segments: Sequence[int], sample: Sample) -> Overlap:
 def holding(segments: Sequence[int], sample: Sample) -> Held:
     """customer -> those of these segments they are in now, for the customers of the sample who are in any."""
     with connection.cursor() as cursor:
-        cursor.execute(HELD, [sample.low, sample.high, sample.step, list(segments)])
+        cursor.execute(HELD, [list(sample.ids), list(segments)])
         return {customer: tuple(mine) for customer, mine in cursor.fetchall()}
 
 
 def migration(segments: Sequence[int], then: datetime, now: datetime, sample: Sample) -> Migration:
     """How customers went between these segments; those in none of them at either moment are not counted."""
-    moves: dict[tuple[int | None, int | None], int] = {}
+    moves: dict[tuple[Key, Key], int] = {}
     for earlier, later, times, _ in _moved(segments, then, now, sample, 0):
-        for start in earlier or [None]:
-            for end in later or [None]:
+        for start in earlier or NONE:
+            for end in later or NONE:
                 if (start, end) != (None, None):
                     moves[start, end] = moves.get((start, end), 0) + times
     return Migration(moves, sample)
 
 
 def movers(
-    segments: Sequence[int], pair: tuple[int | None, int | None], then: datetime, now: datetime, sample: Sample, most: int
+    segments: Sequence[int],
+    pair: tuple[Key, Key],
+    then: datetime,
+    now: datetime,
+    sample: Sample,
+    most: int,
 ) -> list[int]:
     """Up to so many customers of the sample who went this way, by id."""
     found: set[int] = set()
     for earlier, later, _, customers in _moved(segments, then, now, sample, most):
-        if pair[0] in (earlier or [None]) and pair[1] in (later or [None]):
+        if pair[0] in (earlier or NONE) and pair[1] in (later or NONE):
             found |= set(customers)
     return sorted(found)[:most]
 
 
 def _moved(
     segments: Sequence[int], then: datetime, now: datetime, sample: Sample, most: int
-) -> list[tuple[list[int], list[int], int, list[int]]]:
+) -> list[tuple[list[Key], list[Key], int, list[int]]]:
     """(segments then, segments now, customers, a few of them) for each way that anybody went."""
-    group = list(segments)
-    ends = [then, then, now, now, group, then, now, most]
+    values: list[Any] = [then, then, now, now, list(sample.ids), list(segments), then, now, most]
     with connection.cursor() as cursor:
-        cursor.execute(MOVED, [sample.low, sample.high, sample.step, *ends])
+        cursor.execute(MOVED, values)
         rows = cursor.fetchall()
     return [row for row in rows if row[0] or row[1]]

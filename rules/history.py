@@ -55,7 +55,7 @@ def within(moment: datetime) -> Q:
 
 
 def members(segment_id: int, after: str, size: int) -> Page:
-    """Current members by customer; `after` is the mark of the page before. Raises ValueError for a mark that is none."""
+    """Current members by customer; `after` is the former page's mark. Raises ValueError for a mark that is none."""
     return _by_customer(stays(segment_id).filter(left_at__isnull=True), after, size)
 
 

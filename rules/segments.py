@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from django.db import connection
 
 from .language import parse
-from .language.circles import segment_needs
-from .language.nodes import Condition
+from .language.circles import SEGMENT_FACTS, segment_needs
+from .language.nodes import Chance, Condition, Named, Test, leaves
 from .models import How, Membership, Segment
 
 ENTER = """
@@ -31,6 +31,8 @@ WHERE s.id = ANY(%s)
 """
 LONGEST_BY: Final = 500
 FEW: Final = 5000
+# Operators that ask for segments by their names.
+PLAIN: Final = frozenset({"IN SEGMENT", "=", "!=", "IN", "CONTAINS"})
 
 Pair = tuple[int, int]
 
@@ -77,6 +79,19 @@ def in_order(found: Sequence[tuple[Segment, Condition]]) -> list[tuple[Segment, 
     for start in pairs:
         _put(start, needs, ordered, set())
     return [pairs[pk] for pk in ordered]
+
+
+def named_by(condition: Condition, known: Mapping[int, tuple[str, str]]) -> dict[int, tuple[str, str]]:
+    """The segments (id to key and name) whose memberships a condition asks for; all, where it asks by a pattern."""
+    asked = [leaf for leaf in leaves(condition) if _of_segments(leaf)]
+    if any(leaf.operator not in PLAIN or isinstance(leaf.value, Named) for leaf in asked):
+        return dict(known)
+    names = {name.casefold() for name in segment_needs(condition)}
+    return {pk: pair for pk, pair in known.items() if names & {pair[0].casefold(), pair[1].casefold()}}
+
+
+def _of_segments(leaf: Test | Chance) -> TypeGuard[Test]:
+    return isinstance(leaf, Test) and isinstance(leaf.operand, Named) and leaf.operand.name in SEGMENT_FACTS
 
 
 def _put(pk: int, needs: Mapping[int, Sequence[int]], ordered: dict[int, None], on_the_way: set[int]) -> None:

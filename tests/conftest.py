@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 import redis
+from django.conf import settings
 
 from decisioning.customers.identity import known as identity
 from decisioning.customers.identity import meeting
 from decisioning.customers.intake import letters
 from decisioning.customers.plan import observed, planning, tally
-from decisioning.flows import standing
+from decisioning.flows import judge, respond, standing
+from decisioning.store import frames
 from decisioning.store.connection import patient
 
+archives = count()
 NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
 
 
@@ -23,8 +27,11 @@ def now() -> datetime:
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
-    """What a process remembers of its database is of another database in the next test."""
+def nothing_remembered(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a process remembers of its database, and what lies in its archive, is of another one in the next test."""
+    settings.ARCHIVE_URL = str(tmp_path_factory.getbasetemp() / "archives" / str(next(archives)))
+    frames.forget()
+    judge.forget()
     identity.known.ids.clear()
     meeting.forget_seen()
     planning.forget()
@@ -32,6 +39,7 @@ def nothing_remembered() -> None:
     observed.notebook.forget()
     letters.allowance.forget()
     standing.forget()
+    respond.forget()
 
 
 @pytest.fixture

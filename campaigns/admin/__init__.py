@@ -1,5 +1,6 @@
 """The pages for what is shown and sent."""
 
-from . import editing, outbox
+from . import calls, editing, outbox, reactions, webhooks
+from .reactions import ReactionInline
 
-__all__ = ["editing", "outbox"]
+__all__ = ["ReactionInline", "calls", "editing", "outbox", "reactions", "webhooks"]

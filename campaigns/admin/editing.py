@@ -104,6 +104,8 @@ class CampaignForm(ModelForm):
             self.add_error("event_name", "Name the event that triggers it, for example: Order Completed")
         if values.get("trigger") == Campaign.Trigger.SEGMENT and not values.get("segment"):
             self.add_error("segment", "Choose the segment whose new members get it.")
+        if values.get("trigger") == Campaign.Trigger.EXIT and not values.get("segment"):
+            self.add_error("segment", "Choose the segment; whoever leaves it gets the message.")
         return values
 
 
@@ -133,7 +135,7 @@ class CampaignAdmin(Publishing):
     @display(description="Waits for")
     def waits_for(self, campaign: Campaign) -> str:
         """The event or the segment."""
-        return str(campaign.segment) if campaign.trigger == Campaign.Trigger.SEGMENT else campaign.event_name
+        return campaign.event_name if campaign.trigger == Campaign.Trigger.EVENT else str(campaign.segment)
 
     @display(description="Messages")
     def messages_link(self, campaign: Campaign) -> str:

@@ -2,6 +2,6 @@
 
 from .content import Content, Placement
 from .messages import Campaign, Message
-from .reactions import Call, Reaction, Webhook
+from .reactions import Call, Reaction, Receiver, Webhook
 
-__all__ = ["Call", "Campaign", "Content", "Message", "Placement", "Reaction", "Webhook"]
+__all__ = ["Call", "Campaign", "Content", "Message", "Placement", "Reaction", "Receiver", "Webhook"]

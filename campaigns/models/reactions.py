@@ -12,7 +12,7 @@ class Webhook(models.Model):
 
     key = models.CharField(max_length=100, unique=True, validators=[key_format])
     name = models.CharField(max_length=200)
-    url = models.URLField(max_length=1000)
+    url = models.CharField(max_length=1000)
     secret = models.CharField(max_length=100, editable=False, help_text="Signs every call.")
     former_secret = models.CharField(
         max_length=100, blank=True, editable=False, help_text="Signs too, for a while, after a new one was made."
@@ -23,6 +23,23 @@ class Webhook(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Receiver(models.Model):
+    """How a webhook's receiver has answered lately: no row, or no failures, means well.
+
+    Beside the webhook and not in it, so that a failure is no change of what is configured.
+    """
+
+    webhook = models.OneToOneField(Webhook, on_delete=models.CASCADE, primary_key=True, related_name="receiver")
+    failures = models.PositiveIntegerField(default=0, help_text="Failed calls in a row.")
+    pauses = models.PositiveIntegerField(default=0, help_text="Pauses in a row; each is twice as long.")
+    failing_since = models.DateTimeField(null=True, blank=True)
+    paused_until = models.DateTimeField(null=True, blank=True)
+    notice = models.CharField(max_length=300, blank=True, help_text="Why the webhook was switched off.")
+
+    def __str__(self) -> str:
+        return f"{self.webhook_id}: {self.failures} failures in a row"
 
 
 class Reaction(models.Model):
@@ -72,14 +89,16 @@ class Call(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     status = models.PositiveSmallIntegerField(null=True, blank=True, help_text="What was last answered.")
     problem = models.CharField(max_length=500, blank=True)
+    answer = models.TextField(blank=True, default="", db_default="", help_text="How the last answer began.")
+    tried_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     done_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["webhook", "customer_id", "occasion"], name="call_once")]
         indexes = [
-            # What may be called now.
-            models.Index(fields=["due_at"], name="call_due", condition=Q(state="pending")),
+            # What may be called now, of each webhook: one with a million waiting holds up no other.
+            models.Index(fields=["webhook", "due_at"], name="call_due", condition=Q(state="pending")),
             # Whose caller may have died.
             models.Index(fields=["lease_until"], name="call_leased", condition=Q(state="calling")),
         ]

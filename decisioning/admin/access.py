@@ -19,6 +19,7 @@ MEANINGS = {
     "decide": "decide: ask for decisions",
     "track": "track: send events and outcomes",
     "read": "read: read customers and reports",
+    "lists": "lists: change imported lists",
 }
 
 

@@ -8,8 +8,10 @@ import msgspec
 from django.conf import settings
 
 from ..config import clock
+from ..customers.intake import places
 from ..flows.contract import MAX_BODY, Refused
 from ..flows.decide import decide
+from ..flows.origin import NOWHERE, Origin
 from ..flows.take import take_outcome
 from ..store.ledger import ledger
 from ..store.profiles import shared
@@ -60,8 +62,14 @@ def answer(path: str, headers: Mapping[str, str], body: bytes, query: str = "", 
         return _reply(refused.status, refused.body())
     now = clock.now()
     if path == DECIDE:
-        return _reply(*decide(body, prepared, shared(), ledger, now, settings.REPLY_CACHE_SECONDS))
+        origin = origin_of(headers) if places.wanted() else NOWHERE
+        return _reply(*decide(body, prepared, shared(), ledger, now, settings.REPLY_CACHE_SECONDS, origin))
     return _reply(*take_outcome(body, now))
+
+
+def origin_of(headers: Mapping[str, str]) -> Origin:
+    """Where a question may come from: the place of the request only where the customer's own browser asks."""
+    return Origin(places.of_request(headers) if places.is_own(headers) else "", places.of_address)
 
 
 def _tracked(call: Call, method: str) -> Reply:

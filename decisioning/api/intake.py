@@ -19,9 +19,10 @@ from urllib.parse import parse_qs
 
 import msgspec
 from django.conf import settings
+from msgspec.structs import replace
 
 from ..config import clock
-from ..customers.intake import cloudevents
+from ..customers.intake import cloudevents, places
 from ..customers.intake.incoming import MAX_BATCH, SINGLE, Sender
 from ..customers.intake.strict import Unfit
 from ..engine.prepare import Prepared
@@ -111,7 +112,14 @@ def taken(call: Call, prepared: Prepared | None) -> tuple[int, bytes]:
     # The header is the customer's own where a browser sends; elsewhere it is that of a server's library.
     agent = call.headers.get("user-agent", "") if call.path in BROWSER else ""
     sender = Sender(agent, _plain(call.headers.get("anonymousid", "")))
+    if places.wanted():
+        sender = _placed(sender, call)
     return take_events(body, kind, clock.now(), call.path, sender)
+
+
+def _placed(sender: Sender, call: Call) -> Sender:
+    own = call.path in BROWSER or places.is_own(call.headers)
+    return replace(sender, own=own, place=places.of_request(call.headers), locate=places.of_address)
 
 
 def _pass(key: str, body: bytes) -> None:

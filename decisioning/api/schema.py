@@ -114,3 +114,57 @@ CLOUDEVENTS: dict[str, Any] = {
     "application/cloudevents-batch+json": {"type": "array", "items": CLOUDEVENT},
     "application/json": OBJECT,
 }
+
+
+def _record(**properties: Any) -> dict[str, Any]:
+    """An object that always has all of these."""
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _list(of: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+TEXT: dict[str, Any] = {"type": "string"}
+WHOLE: dict[str, Any] = {"type": "integer"}
+MOMENT: dict[str, Any] = {"type": "string", "format": "date-time"}
+NEXT: dict[str, Any] = {"type": ["string", "null"], "description": "What to send as `after` for more; null at the end."}
+# How somebody came or went: event, time, edit, refresh, clustering, import or merge; and by what exactly.
+WHY: dict[str, Any] = {"how": TEXT, "by": TEXT}
+SEGMENT: dict[str, Any] = _record(
+    key=TEXT,
+    name=TEXT,
+    kind={"type": "string", "enum": ["condition", "cluster", "list"]},
+    active={"type": "boolean"},
+    size=WHOLE,
+    refreshed_at={"type": ["string", "null"], "format": "date-time"},
+    description=TEXT,
+    story=TEXT,
+    condition={"type": ["string", "null"]},
+)
+SEGMENTS: dict[str, Any] = _record(segments=_list(SEGMENT))
+MEMBERS: dict[str, Any] = _record(members=_list(_record(customer_id=TEXT, entered_at=MOMENT, **WHY)), next=NEXT)
+HISTORY: dict[str, Any] = _record(
+    movements=_list(
+        _record(customer_id=TEXT, what={"type": "string", "enum": ["entered", "left"]}, at=MOMENT, **WHY),
+    ),
+    next=NEXT,
+)
+CHANGED: dict[str, Any] = _record(added=WHOLE, removed=WHOLE, entered=WHOLE, left=WHOLE, entries=WHOLE)
+FACTS: dict[str, Any] = _record(
+    facts=_list(
+        _record(
+            name=TEXT,
+            type=TEXT,
+            label=TEXT,
+            description=TEXT,
+            of={"type": "string", "enum": ["customer", "moment"]},
+        )
+    )
+)
+CUSTOMER_FACTS: dict[str, Any] = _record(
+    customer_id=TEXT, facts_at={"type": ["string", "null"], "format": "date-time"}, facts=OBJECT
+)
+CUSTOMER_SEGMENTS: dict[str, Any] = _record(
+    customer_id=TEXT, segments=_list(_record(key=TEXT, name=TEXT, entered_at=MOMENT, **WHY))
+)

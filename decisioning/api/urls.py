@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from . import views
+from . import people, segments, views
 from .intake import EVENTS, MAIN, PATHS
 from .sources import RUDDER
 from .unsubscribe import unsubscribe
@@ -12,6 +12,15 @@ urlpatterns = [
     path("v1/decide", views.DecideView.as_view(), name="decide"),
     path("v1/outcomes", views.OutcomeView.as_view(), name="outcomes"),
     path("v1/decisions/<uuid:decision_id>", views.DecisionView.as_view(), name="decision"),
+    path("v1/segments", segments.SegmentsView.as_view(), name="segments"),
+    path("v1/segments/<str:key>", segments.SegmentView.as_view(), name="segment"),
+    path("v1/segments/<str:key>/members", segments.MembersView.as_view(), name="segment_members"),
+    path("v1/segments/<str:key>/history", segments.HistoryView.as_view(), name="segment_history"),
+    path("v1/segments/<str:key>/list", segments.ListView.as_view(), name="segment_list"),
+    path("v1/facts", people.FactsView.as_view(), name="facts"),
+    # A customer's key may have slashes in it.
+    path("v1/customers/<path:customer_id>/facts", people.CustomerFactsView.as_view(), name="customer_facts"),
+    path("v1/customers/<path:customer_id>/segments", people.CustomerSegmentsView.as_view(), name="customer_segments"),
     path("v1/unsubscribe/<str:token>", unsubscribe, name="unsubscribe"),
     path("v1/schema", SpectacularAPIView.as_view(), name="schema"),
     path("healthz", views.healthz, name="healthz"),

@@ -12,6 +12,7 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from ..customers.intake import places
 from ..flows.contract import DecideRequest, Refused
 from ..flows.explain import explained
 from ..flows.take import OutcomeRequest
@@ -30,7 +31,7 @@ ERRORS = {
         400: "The body cannot be read or is not valid; the message names the field.",
         401: "The API key is missing, unknown or expired.",
         403: "The API key may not do this.",
-        404: "The customer or placement is unknown.",
+        404: "What the address or the body names is unknown.",
         413: "The body is too large.",
     }.items()
 }
@@ -54,6 +55,7 @@ class Door(APIView):
                 {"error": {"code": "method_not_allowed", "message": f"Use {use}."}}, status=405, headers={"Allow": use}
             )
         headers = {name.lower(): value for name, value in request.headers.items()}
+        headers[places.PEER] = request.META.get("REMOTE_ADDR", "")
         body = request.read(MAX_READ + 1)
         reply = answer(request.path, headers, body, request.META.get("QUERY_STRING", ""), method)
         return HttpResponse(reply.body, status=reply.status, headers=dict(reply.headers))
@@ -184,5 +186,6 @@ def readyz(request: HttpRequest) -> JsonResponse:
         "left_out": list(held.problems) if held else [],
         "ledger_waiting": ledger.waiting(),
         "ledger_dropped": ledger.dropped,
+        "places": places.state(),
     }
     return JsonResponse(state, status=200 if held else 503)

@@ -49,10 +49,13 @@ app.conf.update(
         "decisioning.tasks.refresh_segments": {"queue": LATER},
         "decisioning.tasks.recheck_segments": {"queue": LATER},
         "decisioning.tasks.keep_log": {"queue": LATER},
+        "decisioning.tasks.import_list": {"queue": LATER},
+        "decisioning.tasks.take_back_list": {"queue": LATER},
         "decisioning.tasks.propose_merges": {"queue": LATER},
     },
     beat_schedule={
         "deliver": {"task": "decisioning.tasks.deliver", "schedule": 1.0, "options": {"expires": 2}},
+        "responses": {"task": "decisioning.tasks.tell_responses", "schedule": 1.0, "options": {"expires": 2}},
         "snapshot": {"task": "decisioning.tasks.keep_snapshot", "schedule": 1.0, "options": {"expires": 2}},
         "profiles": {"task": "decisioning.tasks.keep_profiles", "schedule": 2.0, "options": {"expires": 2}},
         "scores": {"task": "decisioning.tasks.keep_scores", "schedule": 2.0, "options": {"expires": 2}},

@@ -132,6 +132,8 @@ SPECTACULAR_SETTINGS = {
 
 # Where a process keeps the last good snapshots, so that it can answer with everything else down.
 STATE_DIR = Path(env.text("DECISIONING_STATE_DIR", str(BASE_DIR / ".run" / "state")))
+# Where the event log and the frame of all customers lie as Parquet files: a folder, or s3://bucket/folder.
+ARCHIVE_URL = env.text("ARCHIVE_URL", str(STATE_DIR / "archive"))
 # The demo's data ends with 2017; its clock is set back by so many seconds (a negative number).
 CLOCK_OFFSET = env.whole("DECISIONING_CLOCK_OFFSET", 0)
 # The hours and days of facts are those of this zone.
@@ -143,7 +145,17 @@ REPLY_CACHE_SECONDS = env.whole("REPLY_CACHE_SECONDS", 5)
 # Events a second that one API key may send to one process, 0 for no limit; and how long storing them may take.
 INTAKE_EVENTS_PER_SECOND = env.whole("INTAKE_EVENTS_PER_SECOND", 0)
 INTAKE_DEADLINE_SECONDS = env.fraction("INTAKE_DEADLINE_SECONDS", 0.8)
+# Where customers are: headers that a proxy of ours sets, and the user's own MaxMind file. Off by default: without such
+# a proxy anybody can send these headers.
+GEO_COUNTRY_HEADER = env.text("GEO_COUNTRY_HEADER", "")
+GEO_REGION_HEADER = env.text("GEO_REGION_HEADER", "")
+GEO_CITY_HEADER = env.text("GEO_CITY_HEADER", "")
+GEO_DATABASE = env.text("GEO_DATABASE", "")
+# How many proxies in front of us add to X-Forwarded-For; 0: whoever is connected is the client.
+TRUSTED_PROXIES = env.whole("TRUSTED_PROXIES", 0)
 PUBLIC_URL = env.text("PUBLIC_URL", "http://localhost:8000").rstrip("/")
+# Hosts and networks that webhooks may call although they are not on the public internet.
+WEBHOOK_PRIVATE_HOSTS = env.words("WEBHOOK_PRIVATE_HOSTS")
 
 UNFOLD = {
     "SITE_TITLE": "Decisioning",

@@ -15,6 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "decisioning.config.settings")
 _django = get_wsgi_application()
 
 from decisioning.api.doors import MAX_READ, answer, is_hot  # noqa: E402  (needs Django's apps loaded)
+from decisioning.customers.intake import places  # noqa: E402
 from decisioning.customers.intake.bots import is_bot  # noqa: E402
 
 STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -26,6 +27,9 @@ READ = {
     "user-agent": "HTTP_USER_AGENT",
     "anonymousid": "HTTP_ANONYMOUSID",
 }
+if places.wanted():
+    READ |= {name: "HTTP_" + name.upper().replace("-", "_") for name in places.header_names()}
+    READ[places.PEER] = "REMOTE_ADDR"
 DRAIN_SECONDS, DRAIN_BYTES = 1.0, 256 * 1024
 # The first look at a browser's name compiles the patterns, for a sixth of a second: no request should wait for that.
 is_bot("Mozilla/5.0")

@@ -8,10 +8,11 @@ import polars as pl
 from rules.language import RuleError, matching_frame, parse
 from rules.language.circles import SEGMENT_FACTS
 from rules.language.lookup import CUSTOMER_ID
-from rules.language.nodes import condition_of, histories
+from rules.language.nodes import Condition, condition_of, histories
 from rules.language.printer import operand_text
 from rules.language.terms import asked_facts
 from rules.models import Segment
+from rules.segments import named_by
 
 from ..customers import profile
 from ..store import frames
@@ -33,24 +34,24 @@ def audience(text: str, now: datetime) -> str:
     if not {operand_text(history) for history in histories(condition)} <= profile.held_histories():
         return "How many customers it is for is counted after it is saved: nobody has counted such events yet."
     try:
-        frame = _frame(asked)
+        frame = _frame(condition, asked)
     except frames.NoFrame:
         return "How many customers it is for is not known yet: everybody's facts are being put together."
     hits = int(matching_frame(condition, frame, now).sum())
     return _sentence(hits, frame.height)
 
 
-def _frame(asked: frozenset[str]) -> pl.DataFrame:
+def _frame(condition: Condition, asked: frozenset[str]) -> pl.DataFrame:
     """The newest frame with what is asked for; a web process does not wait for one to be made."""
     # A name with a dot may be a part of a fact.
     wanted = sorted(({*asked} | {name.partition(".")[0] for name in asked}) - {CUSTOMER_ID, *SEGMENT_FACTS})
     named: dict[int, tuple[str, str]] = {}
     if asked & SEGMENT_FACTS:
         rows: Any = Segment.objects.filter(active=True).values_list("pk", "key", "name")
-        named = {pk: (key, name) for pk, key, name in rows}
+        named = named_by(condition, {pk: (key, name) for pk, key, name in rows})
     columns = ["customer:unit", *wanted, *(f"segment:{pk}" for pk in named)]
     found = frames.current(columns)
-    if named:
+    if asked & SEGMENT_FACTS:
         found = frames.named_segments(found, named)
     return found.with_columns(pl.col("customer:unit").alias(CUSTOMER_ID))
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import F
 
 from .facts.frame import prepare, vocabulary_of
-from .facts.histories import wanted
+from .facts.histories import marks
 from .facts.vocabulary import Vocabulary
 from .intake import arrays
 from .models import Customer, FactVocabulary
@@ -119,13 +119,13 @@ def write(people: Mapping[int, tuple[bytes, bytes]], now: datetime) -> list[Writ
 
 
 def missing_histories() -> set[str]:
-    """Histories that something published asks for and that were not computed for everybody yet."""
+    """Histories and custom facts that something published asks for and that were not computed for everybody yet."""
     row = FactVocabulary.objects.order_by("-pk").first()
-    return set(wanted()) - set(row.histories) if row else set()
+    return marks() - set(row.histories) if row else set()
 
 
 def held_histories() -> frozenset[str]:
-    """The histories that everybody's facts hold."""
+    """The histories that everybody's facts hold, and the marks of the custom facts."""
     row = FactVocabulary.objects.order_by("-pk").first()
     return frozenset(row.histories) if row else frozenset()
 

@@ -9,6 +9,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "device": ("device", "type"),
     "os": ("os", "name"),
     "country": ("location", "country"),
+    "region": ("location", "region"),
     "city": ("location", "city"),
     "language": ("locale",),
     "url": ("page", "url"),

@@ -36,6 +36,7 @@ from .contract import (
     PlacementAsk,
     Refused,
 )
+from .origin import NOWHERE, Origin, placed
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +48,18 @@ _canonical = msgspec.json.Encoder(order="deterministic")
 
 
 def decide(
-    body: bytes, prepared: Prepared | None, profiles: Profiles, ledger: Ledger, now: datetime, cache_seconds: float
+    body: bytes,
+    prepared: Prepared | None,
+    profiles: Profiles,
+    ledger: Ledger,
+    now: datetime,
+    cache_seconds: float,
+    origin: Origin = NOWHERE,
 ) -> tuple[int, bytes]:
     """Answer one request whose key was already accepted. Errors are bodies too; nothing is raised."""
     started = time.perf_counter()
     try:
-        request = read(body)
+        request = placed(read(body), origin)
         if prepared is None:
             return 200, _nothing(request, started)
         found = _find(profiles, request, prepared.number)

@@ -94,9 +94,9 @@ def forget() -> None:
 
 
 def computable(chosen: Sequence[Audience]) -> list[Audience]:
-    """Those whose histories everybody's facts hold."""
+    """Those that everybody's facts can answer."""
     held = profile.held_histories()
-    return [one for one in chosen if one.histories <= held]
+    return [one for one in chosen if one.marks <= held]
 
 
 def unseen(frame: pl.DataFrame, seen: pl.DataFrame | None) -> pl.DataFrame:
@@ -120,7 +120,7 @@ def columns_of(chosen: Sequence[Audience], known: Standing) -> list[str]:
     facts = {name for one in chosen for name in asked_facts(one.condition)} - {CUSTOMER_ID, *SEGMENT_FACTS}
     # A name with a dot may be a part of a fact.
     facts |= {name.partition(".")[0] for name in facts}
-    read = known.segments if any(one.nested for one in chosen) else (one.id for one in chosen)
+    read = {one.id for one in chosen}.union(*(segments.named_by(one.condition, known.segments) for one in chosen))
     memberships = {f"segment:{pk}" for pk in read}
     return [*SEEN, "customer:unit", *sorted(facts | memberships)]
 
@@ -150,7 +150,7 @@ def differing(frame: pl.DataFrame, chosen: Sequence[Audience], now: datetime, kn
     work = frame.with_columns(customer_id=pl.col("customer:unit"))
     for together in _layers(chosen):
         if together[0].nested:
-            work = frames.named_segments(work, known.segments)
+            work = frames.named_segments(work, segments.named_by(together[0].condition, known.segments))
         hits = matching_frames({f"segment:{one.id}": one.condition for one in together}, work, now)
         for one in together:
             hit, was = hits[f"segment:{one.id}"].to_numpy(), work[f"segment:{one.id}"].to_numpy()

@@ -18,9 +18,11 @@ from campaigns.models import Content
 
 from ..customers import profile
 from ..customers.facts.catalogue import learnt_crosses, learnt_facts
+from ..customers.quality.asked import policies
 from ..learning import dataset
 from ..learning.scorer import Scorer
 from ..learning.training import Backtest, Ingredients, backtest, train
+from ..learning.treating import facts_in
 from ..models import Artefact
 from ..store import artefacts, profiles
 
@@ -75,11 +77,11 @@ def showings(now: datetime) -> pl.DataFrame:
 
 
 def ingredients(frame: pl.DataFrame) -> Ingredients:
-    """The facts, crosses and contents a scorer for these showings is made from."""
+    """The facts, crosses, contents and policies a scorer for these showings is made from."""
     words = profile.vocabulary()
     keys = frame["content_key"].unique().to_list()
     contents = list(Content.objects.filter(key__in=keys).order_by("key"))
-    return Ingredients(learnt_facts(words), learnt_crosses(words), contents)
+    return Ingredients(learnt_facts(words), learnt_crosses(words), contents, policies())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,8 @@ def train_scorer(now: datetime, terms: Terms) -> Artefact:
     split = terms.split or _moment(judged)
     report = backtest(judged, parts, split, baseline=terms.baseline, now=now, since=terms.since)
     scorer = train(known, parts, now, since=terms.since)
-    artefact = artefacts.keep(
-        Artefact.Kind.SCORER, scorer.to_artefact(), scorer.schema.hash, _metrics(report, known, terms, now), now
-    )
+    metrics = _metrics(report, known, terms, now) | _treated(scorer, dataset.closed(known, now, terms.since))
+    artefact = artefacts.keep(Artefact.Kind.SCORER, scorer.to_artefact(), scorer.schema.hash, metrics, now)
     _promote(artefact, report)
     return artefact
 
@@ -136,6 +137,14 @@ def _metrics(report: Backtest, known: pl.DataFrame, terms: Terms, now: datetime)
         "conversions": closed["converted_at"].count(),
         "backtest": report.to_dict(),
     }
+
+
+def _treated(scorer: Scorer, rows: pl.DataFrame) -> dict[str, Any]:
+    """What was done to the facts of the training rows, in words; the scorer itself holds how."""
+    if not scorer.treatment.policies:
+        return {}
+    _, effects = scorer.treatment.apply(facts_in(rows, scorer.treatment.reads))
+    return {"data quality": {effect.fact: str(effect) for effect in effects}}
 
 
 def _promote(artefact: Artefact, report: Backtest) -> None:

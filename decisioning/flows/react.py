@@ -14,14 +14,14 @@ import msgspec
 import redis
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from campaigns import outbox
 from rules.lists import lists_of
 from rules.models import How
 from rules.segments import Because
 
 from ..customers import profile
-from ..customers.facts import streams
+from ..customers.facts import dues, streams
 from ..customers.facts.deriving import derive
+from ..customers.facts.expiring import next_change
 from ..customers.facts.folding import traits_of
 from ..customers.facts.streams import Stream
 from ..customers.identity import meeting, merging
@@ -237,15 +237,15 @@ def settle(
     streams.save((stream for mine in found.values() for stream in mine), now, known.histories)
     states = {customer: streams.together(mine) for customer, mine in found.items()}
     facts: dict[int, Facts] = {
-        customer: derive(state, now, known.vocabulary, known.histories) for customer, state in states.items()
+        customer: derive(state, now, known.vocabulary, known.histories, customs=known.customs)
+        for customer, state in states.items()
     }
     texts = {customer: (_encode(facts[customer]), _encode(traits_of(states[customer]))) for customer in states}
     written = {one.id: one for one in profile.write(texts, now)}
-    # DUE
+    dues.write({pk: next_change(states[pk], now, known.vocabulary, known.histories, known.asked) for pk in written})
     people = {pk: {**facts[pk], "customer_id": one.unit or one.key} for pk, one in written.items()}
     settled = place_few(people, now, known, reason, reasons, _listed(found, renamed, known))
-    owed = trigger.by_events(rows, people, now, known) + trigger.by_entries(settled.moves, people, now, known)
-    added = outbox.owe(owed)
+    added = trigger.follow(rows, people, settled.moves, now, known)
     profiles.put(
         [_profile(one, facts[pk], settled, now, known) for pk, one in written.items()],
         [

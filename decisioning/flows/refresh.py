@@ -102,8 +102,9 @@ def _settled(ids: Sequence[int], now: datetime, known: Standing) -> Reacted:
 def _complete(run: int, now: datetime) -> None:
     """Everybody's facts hold what is published now."""
     known = standing()
-    profile.hold(known.histories, known.dues)
-    waiting = {one.id for one in known.audiences if not one.histories <= known.histories.keys()}
+    held = {*known.histories, *known.customs.marks}
+    profile.hold(held, known.dues)
+    waiting = {one.id for one in known.audiences if not one.marks <= held}
     kinds = (Segment.Kind.CLUSTER, Segment.Kind.CONDITION)
     computed = Segment.objects.filter(active=True, kind__in=kinds).exclude(pk__in=waiting)
     segments.measure(list(computed.values_list("pk", flat=True)), now)

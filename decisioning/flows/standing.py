@@ -11,10 +11,14 @@ from rules import segments
 from rules.language import parse
 from rules.language.circles import segment_needs
 from rules.language.history import needs
-from rules.language.nodes import History
+from rules.language.nodes import Condition, History
+from rules.language.terms import asked_facts
 from rules.models import Segment
 
 from ..customers import profile
+from ..customers.facts import defining
+from ..customers.facts.custom import Customs, read_for, watched
+from ..customers.facts.expiring import thresholds
 from ..customers.facts.histories import published
 from ..customers.facts.vocabulary import Vocabulary
 from ..learning.clusters import Clusters
@@ -32,6 +36,7 @@ SELECT (SELECT number FROM decisioning_change), (SELECT max(id) FROM customers_f
 class Audience:
     """A segment by condition: its id, key, name, parsed condition, and the histories that the condition reads.
 
+    `marks` are what everybody's facts must hold before it can be computed for all: histories and custom facts.
     `nested`: it names segments. Audiences stand in an order in which each comes behind those it names.
     """
 
@@ -40,6 +45,7 @@ class Audience:
     name: str
     condition: Any
     histories: frozenset[str]
+    marks: frozenset[str]
     nested: bool
 
 
@@ -50,6 +56,7 @@ class Standing:
     stamp: tuple[Any, ...]
     vocabulary: Vocabulary
     histories: Mapping[str, History]
+    customs: Customs
     asked: Mapping[str, tuple[float, ...]]
     audiences: tuple[Audience, ...]
     first: frozenset[int]
@@ -96,6 +103,7 @@ def forget() -> None:
 def _read(stamp: tuple[Any, ...]) -> Standing:
     found = clusters.current()
     nodes = published()
+    customs = defining.published(needs(nodes))
     rows = Segment.objects.filter(active=True).values_list("pk", "key", "name", "kind")
     named = {pk: (key, name) for pk, key, name, _ in rows}
     cluster_segments = {key: pk for pk, key, _, kind in rows if kind == Segment.Kind.CLUSTER}
@@ -113,14 +121,10 @@ def _read(stamp: tuple[Any, ...]) -> Standing:
     return Standing(
         stamp=stamp,
         vocabulary=profile.vocabulary(),
-        histories=needs(nodes),
-        asked={},
-        audiences=tuple(
-            Audience(
-                row.pk, row.key, row.name, condition, frozenset(needs([condition])), bool(segment_needs(condition))
-            )
-            for row, condition in segments.conditions()
-        ),
+        histories=needs(nodes) | customs.histories,
+        customs=customs,
+        asked=watched(thresholds(nodes), customs),
+        audiences=tuple(_audience(row, condition, customs) for row, condition in segments.conditions()),
         first=frozenset(stamp[2]),
         segments=named,
         clusters=found,
@@ -132,6 +136,13 @@ def _read(stamp: tuple[Any, ...]) -> Standing:
         lists=frozenset(pk for pk, _, _, kind in rows if kind == Segment.Kind.LIST),
         scored=bool(stamp[3]),
     )
+
+
+def _audience(row: Segment, condition: Condition, customs: Customs) -> Audience:
+    histories = frozenset(needs([condition]))
+    read = read_for(asked_facts(condition), customs)
+    marks = histories | {one.mark for one in customs.facts if one.name in read}
+    return Audience(row.pk, row.key, row.name, condition, histories, marks, bool(segment_needs(condition)))
 
 
 def _reactions() -> dict[int, tuple[Reaction, ...]]:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from msgspec import Meta, Struct
 
-from ..customers.intake import letters
+from ..customers.intake import letters, places
 from ..customers.intake.ingest import Stored, store
 from ..customers.intake.strict import refuse_nul
 from ..customers.intake.tracking import SOMEBODY, Bad, Checked, Sender, Unreadable, check_body, check_items, corrected
@@ -93,7 +93,9 @@ def _answer(good: list[Checked], bad: list[Bad], now: datetime, source: str) -> 
 
 def take_items(items: Sequence[bytes], source: str, now: datetime) -> Taken:
     """The same for single events of a file, a topic or a dead letter; raises OperationalError when nothing was kept."""
-    good, bad = check_items(items, now)
+    # Their senders may name the customer's address; that of the file or the topic says nothing.
+    sender = Sender(locate=places.of_address) if places.wanted() else SOMEBODY
+    good, bad = check_items(items, now, sender=sender)
     return take(good, bad, source, now)
 
 

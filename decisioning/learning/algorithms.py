@@ -19,8 +19,8 @@ from decisioning.learning.clusters import Positions
 from decisioning.learning.scaling import Floats
 
 NOISE: Final = -1  # the label of a customer in no cluster
-STARTS: Final = 5
-MANY: Final = 20_000  # rows that k-means is searched on; the chosen one is finished on everybody
+STARTS: Final = 4
+MANY: Final = 10_000  # rows that k-means is searched on; the chosen one is finished on everybody
 FEW: Final = 4_000  # rows for what looks at pairs of customers
 
 

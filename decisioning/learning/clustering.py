@@ -1,136 +1,168 @@
-"""A frame of facts comes in; named clusters of customers come out, with the comparison that chose their
-number.
+"""A frame of facts comes in; named clusters of customers come out, with the comparison that chose them.
 
-k-means (Lloyd 1982; k-means++ starts) on logged, standardised facts. How many clusters there are is decided
-by silhouette (Rousseeuw 1987) and Davies-Bouldin index (1979) together, among the numbers that leave no
-cluster too small: on skewed data the silhouette alone prefers one crowd and a few hermits.
+Six algorithms × three scales × several numbers are tried (`searching.py`), judged by one rule (`judging.py`), and the
+best is finished on everybody. When none is sane, that is the answer.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
 import polars as pl
-from sklearn.cluster import KMeans
-from sklearn.metrics import davies_bouldin_score, silhouette_score
+from sklearn import config_context
+from threadpoolctl import threadpool_limits
 
-from decisioning.learning.clusters import Cluster, Clusters, Floats, logged, raw_matrix
-from decisioning.learning.naming import name_clusters
+from decisioning.learning.algorithms import NAMES, again, named, refined
+from decisioning.learning.clusters import Clusters, Positions, distances, nearest
+from decisioning.learning.drifting import baseline
+from decisioning.learning.judging import LIMITS, Candidate, Limits, alone, choose
+from decisioning.learning.matching import described
+from decisioning.learning.scaling import SCALINGS, Floats, Scaler, floats, raw_matrix
+from decisioning.learning.searching import Group, Progress, Search, Space, Tried, draw, means_of, quiet
+from decisioning.learning.serving import Served
 
 RFM: Final = ("recency_days", "orders_365d", "spend_365d")
-SAMPLE: Final = 5_000  # rows the two indices are computed on; more change nothing but the time
-STARTS: Final = 8
-LONG_AGO: Final = ("recency", "days_since")  # facts whose absence means "never": filled with the longest
+NUMBERS: Final = (3, 4, 5, 6, 7, 8)
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """One number of clusters and what speaks for it: silhouette high, Davies-Bouldin low, none tiny."""
+class Options:
+    """What is searched: facts (numbers) to cluster on, algorithms, scales, numbers of clusters, and the limits."""
 
-    number: int
-    silhouette: float
-    davies_bouldin: float
-    smallest_share: float
-    allowed: bool
+    facts: tuple[str, ...] = RFM
+    algorithms: tuple[str, ...] = NAMES
+    scalings: tuple[str, ...] = SCALINGS
+    numbers: tuple[int, ...] = NUMBERS
+    limits: Limits = LIMITS
+    seed: int = 0
+
+
+DEFAULTS: Final = Options()
+
+
+class NoSaneClustering(ValueError):
+    """Every candidate was refused; `comparison` has them all, with reasons."""
+
+    def __init__(self, comparison: Sequence[Candidate]) -> None:
+        self.comparison = tuple(comparison)
+        nearest_miss = max(comparison, key=lambda one: (-len(one.refused), one.silhouette_across or -1.0))
+        super().__init__(
+            f"There is no sane clustering among {len(comparison)} candidates of these customers. The nearest miss is"
+            f" {nearest_miss}: {'; '.join(nearest_miss.refused)}. Cluster on other facts, on fewer of them, or allow"
+            " other numbers; segments by condition need no clusters."
+        )
 
 
 class Clustering:
-    """Fits clusters for every number in `numbers` and keeps the best.
+    """Searches, chooses and finishes clusters of customers.
 
-    `smallest` is the least share of customers a cluster may have. Learned: `comparison_` (a `Candidate` for
-    each number), `number_`, `clusters_` (what is stored and served).
+    Learned: `comparison_` (every `Candidate`), `chosen_` (one of them), `alone_` (what the silhouette alone would have
+    chosen), `clusters_` (what is stored and served; keys and names are carried over from `former`), `labels_` (the
+    position of each row's cluster), `scaled_` (the rows as coordinates).
     """
 
-    def __init__(
-        self,
-        facts: Sequence[str] = RFM,
-        numbers: Sequence[int] = (3, 4, 5, 6, 7, 8),
-        smallest: float = 0.03,
-        seed: int = 0,
-    ) -> None:
-        self.facts = tuple(facts)
-        self.numbers = tuple(numbers)
-        self.smallest = smallest
-        self.seed = seed
+    def __init__(self, options: Options = DEFAULTS, labels: Mapping[str, str] | None = None) -> None:
+        self.options = options
+        self.labels = dict(labels or {})  # what facts are called, for names
 
-    def fit(self, frame: pl.DataFrame) -> Self:
-        """One row a customer. Raises `ValueError` when there are fewer different customers than clusters."""
-        raw = raw_matrix(frame, self.facts)
-        missing = tuple(self.filler(raw[:, i], name) for i, name in enumerate(self.facts))
-        values = logged(raw, missing)
-        mean, scale = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-9)
-        scaled = (values - mean) / scale
-        if len(np.unique(scaled, axis=0)) <= max(self.numbers):
-            raise ValueError(f"Clustering needs more than {max(self.numbers)} different customers.")
-        fits = {number: self.fit_number(scaled, number) for number in self.numbers}
-        self.comparison_ = tuple(self.judge(scaled, fit) for fit in fits.values())
-        self.number_ = choose(self.comparison_)
-        best = fits[self.number_]
-        order = np.argsort(-np.bincount(best.labels_), kind="stable")
-        plain = best.cluster_centers_[order]
-        described = describe(self.facts, np.argsort(order)[best.labels_], raw, plain)
-        self.clusters_ = Clusters(
-            self.facts, missing, floats(mean), floats(scale), tuple(floats(row) for row in plain), described
-        )
+    def fit(self, frame: pl.DataFrame, former: Clusters | None = None, progress: Progress = quiet) -> Self:
+        """One row a customer. `former` is the clustering in use: its memberships are one place to start from.
+
+        `progress(done, of, what)` is called before each step. Raises `ValueError` when there are fewer different
+        customers than clusters, and `NoSaneClustering` when every candidate is refused.
+        """
+        options = self.options
+        raw = raw_matrix(frame, options.facts)
+        if len(np.unique(np.nan_to_num(raw, nan=-1.0), axis=0)) <= max(options.numbers):
+            raise ValueError(f"Clustering needs more than {max(options.numbers)} different customers.")
+        # One thread: the same sums in the same order on any machine, and no quarrel with others for its processors.
+        with threadpool_limits(1), config_context(assume_finite=True, skip_parameter_validation=True):
+            self.search(frame, raw, former, progress)
         return self
 
-    def filler(self, column: Floats, name: str) -> float:
-        """What a missing value counts as."""
-        known = column[np.isfinite(column)]
-        return float(known.max()) if len(known) and name.startswith(LONG_AGO) else 0.0
+    def search(self, frame: pl.DataFrame, raw: Floats, former: Clusters | None, progress: Progress) -> None:
+        """Try everything, choose, finish."""
+        options = self.options
+        scalers = {kind: Scaler.learned(kind, options.facts, raw) for kind in options.scalings}
+        rows = draw(len(raw), options.seed)
+        spaces = [Space(kind, scaled := scaler.scaled(raw), scaled[rows]) for kind, scaler in scalers.items()]
+        groups = [Group(algorithm, space) for algorithm in named(options.algorithms) for space in spaces]
+        warm = [] if former is None else warm_group(frame, former, spaces)
+        tried = Search(options.numbers, options.limits, options.seed, progress).run([*groups, *warm])
+        best = choose([one.candidate for one in tried])
+        if best is None:
+            raise NoSaneClustering([one.candidate for one in tried])
+        self.keep_comparison(tried, best)
+        self.finish(tried[best], scalers[self.chosen_.scaling], raw)
 
-    def fit_number(self, scaled: Floats, number: int) -> KMeans:
-        return KMeans(number, n_init=STARTS, random_state=self.seed).fit(scaled)
-
-    def judge(self, scaled: Floats, fit: KMeans) -> Candidate:
-        rows = np.random.default_rng(self.seed).permutation(len(scaled))[:SAMPLE]
-        labels = fit.labels_[rows]
-        smallest = float(np.bincount(fit.labels_).min() / len(scaled))
-        return Candidate(
-            fit.n_clusters,
-            round(float(silhouette_score(scaled[rows], labels)), 6),
-            round(float(davies_bouldin_score(scaled[rows], labels)), 6),
-            round(smallest, 6),
-            smallest >= self.smallest,
+    def keep_comparison(self, tried: Sequence[Tried], best: int) -> None:
+        """Allowed ones first, best score first; then the refused, by silhouette."""
+        candidates = [replace(one.candidate, chosen=place == best) for place, one in enumerate(tried)]
+        self.chosen_ = candidates[best]
+        self.alone_ = alone(candidates)
+        self.comparison_ = tuple(
+            sorted(candidates, key=lambda one: (not one.allowed, -(one.score or 0.0), -(one.silhouette or -1.0)))
         )
+
+    def finish(self, tried: Tried, scaler: Scaler, raw: Floats) -> None:
+        """The chosen one on everybody: clusters ordered and described, with what drift is measured against."""
+        self.scaled_ = tried.group.space.all
+        served = completed(tried, self.scaled_)
+        labels = served.positions(self.scaled_)
+        order = ranked(labels, served)
+        owners = np.argsort(order)[served.owners]
+        self.labels_: Positions = np.argsort(order)[labels]
+        at = nearest(self.scaled_, served.centres)
+        centres = tuple(floats(row) for row in served.centres)
+        counts = np.bincount(at, minlength=len(centres)).astype(np.float64)
+        self.clusters_ = Clusters(
+            scaler=scaler,
+            centres=centres,
+            owners=tuple(owners.tolist()),
+            clusters=described(scaler.facts, self.labels_, raw, self.scaled_, served.unusual, self.labels),
+            algorithm=self.chosen_.algorithm,
+            counts=floats(counts),
+            anchors=centres,
+            baseline=baseline(raw, float(distances(self.scaled_, served.centres, at).mean())),
+        )
+
+    @property
+    def number_(self) -> int:
+        return len(self.clusters_.clusters)
 
     def assign(self, frame: pl.DataFrame) -> list[str]:
         """The cluster's key for every row."""
-        keys = [cluster.key for cluster in self.clusters_.clusters]
+        keys = self.clusters_.keys
         return [keys[position] for position in self.clusters_.assign_frame(frame)]
 
 
-def choose(candidates: Sequence[Candidate]) -> int:
-    """The allowed number with the best sum of ranks in both indices; of equal ones the smaller number.
+def warm_group(frame: pl.DataFrame, former: Clusters, spaces: Sequence[Space]) -> list[Group]:
+    """A refit of k-means from where the former clustering puts everybody, on its scale; none where it has no centres.
 
-    When none is allowed, the one whose smallest cluster is largest.
+    Starting from memberships rather than from its centres, it does not matter if the scale was learned anew.
     """
-    allowed = [candidate for candidate in candidates if candidate.allowed]
-    if not allowed:
-        return max(candidates, key=lambda c: (c.smallest_share, -c.number)).number
-    by_silhouette = sorted(allowed, key=lambda c: (-c.silhouette, c.number))
-    by_index = sorted(allowed, key=lambda c: (c.davies_bouldin, c.number))
-    return min(allowed, key=lambda c: (by_silhouette.index(c) + by_index.index(c), c.number)).number
+    kind = former.scaler.kind.replace("log1p", "log")
+    space = next((one for one in spaces if one.kind == kind), None)
+    simple = len(former.owners) == len(former.clusters) and "k-means" in former.algorithm
+    if space is None or not simple or any(name not in frame.columns for name in former.facts):
+        return []
+    centres = means_of(space.all, former.assign_frame(frame))
+    return [Group(again(centres), space, warm=True)] if len(centres) > 1 else []
 
 
-def describe(facts: tuple[str, ...], labels: np.ndarray, raw: Floats, centres: Floats) -> tuple[Cluster, ...]:
-    """Clusters with shares, plain means and effects; largest first, as `centres` are."""
-    effects = [dict(zip(facts, floats(centre), strict=True)) for centre in centres]
-    names = name_clusters(effects)
-    found = []
-    for position, (name, effect) in enumerate(zip(names, effects, strict=True)):
-        members = raw[labels == position]
-        means = [float(np.nanmean(column)) if np.isfinite(column).any() else 0.0 for column in members.T]
-        share = round(len(members) / len(raw), 6)
-        key = name.lower().replace(" ", "-").replace(",", "")
-        found.append(Cluster(key, name, share, dict(zip(facts, map(rounded, means), strict=True)), effect))
-    return tuple(found)
+def completed(tried: Tried, scaled: Floats) -> Served:
+    """k-means that was searched on some is finished on all, from where it stood."""
+    served = tried.served
+    if tried.group.algorithm.name != "k-means" or len(scaled) <= len(tried.group.rows):
+        return served
+    centres, _ = refined(scaled, served.centres)
+    return replace(served, centres=centres)
 
 
-def rounded(value: float) -> float:
-    return round(value, 6)
-
-
-def floats(values: Floats) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+def ranked(labels: Positions, served: Served) -> Positions:
+    """Cluster positions, largest first; those who are unusual come last."""
+    counts = np.bincount(labels, minlength=served.number)
+    if served.unusual:
+        counts[-1] = -1
+    return np.argsort(-counts, kind="stable")

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from decisioning.learning.features import Content, ContentBlock, Encoded, Facts, Matrix, design_matrix
+from decisioning.learning.policies import Treatment
 from decisioning.learning.schema import FeatureSchema
 
 Chances = npt.NDArray[np.float64]
@@ -29,17 +30,22 @@ class SchemaMismatch(ValueError):
 
 
 class Scorer(ABC):
-    """What all scorers share: the schema, smoothed rates by content, and the way to bytes and back."""
+    """What all scorers share: the schema, smoothed rates by content, and the way to bytes and back.
+
+    `treatment` is what was done to facts in training (see `policies`); facts to be scored go through the same.
+    """
 
     kind: ClassVar[str]
     family: ClassVar[dict[str, type["Scorer"]]] = {}
     schema: FeatureSchema
+    treatment: Treatment
     rate_: float
     priors_: dict[str, float]
     kept: dict[str, Encoded]
 
     def __init__(self, schema: FeatureSchema) -> None:
         self.schema = schema
+        self.treatment = Treatment()
         self.kept = {}
 
     def __init_subclass__(cls) -> None:
@@ -69,12 +75,14 @@ class Scorer(ABC):
 
     def score_contents(self, facts: Facts, contents: Sequence[Content]) -> list[float]:
         """One customer's chance with each of the contents."""
-        rows = design_matrix(self.schema, facts, ContentBlock(self.schema, contents, self.kept))
+        treated = self.treatment.one(facts)
+        rows = design_matrix(self.schema, treated, ContentBlock(self.schema, contents, self.kept))
         return list(self.score(rows, self.schema.hash).tolist())
 
     def score_everybody(self, facts: pl.DataFrame, contents: Sequence[Content]) -> Chances:
         """(customers, contents) chances from a frame with one row of facts a customer."""
-        rows = design_matrix(self.schema, facts, contents)
+        treated = self.treatment.apply(facts)[0] if self.treatment else facts
+        rows = design_matrix(self.schema, treated, contents)
         return self.score(rows, self.schema.hash).reshape(facts.height, len(contents))
 
     def to_artefact(self) -> bytes:
@@ -89,6 +97,8 @@ class Scorer(ABC):
             "learned": learned,
             "digest": digest(learned),
         }
+        if self.treatment.policies:
+            body["treatment"] = self.treatment.to_dict()
         return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
     @staticmethod
@@ -101,6 +111,8 @@ class Scorer(ABC):
                 raise ValueError("format or digest differ")
             scorer = kind.restored(FeatureSchema.from_dict(body["schema"]), learned)
             scorer.rate_, scorer.priors_ = float(body["rate"]), dict(body["priors"])
+            if "treatment" in body:
+                scorer.treatment = Treatment.from_dict(body["treatment"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"This is no scorer artefact, or a damaged one ({error}); train again.") from error
         return scorer

@@ -1,7 +1,8 @@
 """Facts come in, of one customer or of all; the same numbers on a scale where distances mean something come out.
 
 Three scales are searched, for facts of different shapes: `log` for money and counts (a few big values must not be
-groups of their own), `standard` for facts that are even already, `quantile` for facts of any shape (ranks).
+groups of their own), `standard` for facts that are even already, `quantile` for facts of any shape (ranks). `raw`
+leaves values as they are: for facts of one unit, such as shares, and only when asked for.
 """
 
 import math
@@ -22,6 +23,7 @@ One = Callable[[float], float]
 Table = tuple[tuple[float, ...], tuple[float, ...]]
 
 SCALINGS: Final = ("log", "standard", "quantile")
+KINDS: Final = (*SCALINGS, "raw")
 KNOTS: Final = 65  # of the table that turns a value into its quantile
 DIGITS: Final = 9  # what is learned is rounded, so that no order of summation shows in the bytes
 LONG_AGO: Final = ("recency", "days_since")  # facts whose absence means "never": filled with the longest
@@ -52,6 +54,7 @@ CURVES: Final[dict[str, tuple[Callable[[Floats], Floats], One]]] = {
     "log": (signed_log, signed_log_of),
     "log1p": (clipped_log, clipped_log_of),
     "standard": (plain, float),
+    "raw": (plain, float),
 }
 
 
@@ -85,15 +88,15 @@ class Scaler:
     @classmethod
     def learned(cls, kind: str, facts: tuple[str, ...], raw: Floats) -> Self:
         """From (customers, facts) with NaN for what is missing. A fact that never differs counts for nothing."""
-        if kind not in SCALINGS:
-            raise ValueError(f"There is no scaling {kind!r}; take one of {', '.join(SCALINGS)}.")
+        if kind not in KINDS:
+            raise ValueError(f"There is no scaling {kind!r}; take some of {', '.join(KINDS)}.")
         missing = tuple(filler(raw[:, i], name) for i, name in enumerate(facts))
         filled = np.where(np.isfinite(raw), raw, np.array(missing))
         tables = tuple(quantiles(column) for column in filled.T) if kind == "quantile" else ()
         rough = cls(facts, kind, missing, (), (), tables)
         moved = rough.moved(raw)
-        spread = moved.std(axis=0)
-        return cls(facts, kind, missing, floats(moved.mean(axis=0)), floats(np.where(spread > 1e-9, spread, 1)), tables)
+        mean, spread = (moved.mean(axis=0), moved.std(axis=0)) if kind != "raw" else (np.zeros(len(facts)),) * 2
+        return cls(facts, kind, missing, floats(mean), floats(np.where(spread > 1e-9, spread, 1)), tables)
 
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> Self:

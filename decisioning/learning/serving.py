@@ -6,7 +6,8 @@ a nearest-prototype classifier (Hastie, Tibshirani and Friedman, 13.2). How ofte
 measured, and a clustering that cannot be served faithfully is refused.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,8 @@ from decisioning.learning.clusters import Positions, nearest
 from decisioning.learning.scaling import Floats
 
 SIZES: Final = (1, 4, 16)  # centres a cluster: the first that is faithful enough is taken
-FAITHFUL: Final = 0.98
+FAITHFUL: Final = 0.95
+CROWD, LONERS = 20, 5  # rows for one centre: in a cluster, and among those who have none and lie scattered
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ def serve(scaled: Floats, labels: Positions, smallest: float, seed: int) -> Serv
     own = np.where(labels == NOISE, found, labels) if unusual else labels
     tried: list[Served] = []
     for size in SIZES:
-        tried.append(judged(Served(*prototypes(scaled, own, size, seed), noise, 0.0, unusual), scaled, own))
+        sizes = [(size, CROWD)] * found + [(SIZES[-1], LONERS)] * unusual
+        tried.append(judged(Served(*prototypes(scaled, own, sizes, seed), noise, 0.0, unusual), scaled, own))
         if tried[-1].agreement >= FAITHFUL:
             break
     return max(tried, key=lambda one: one.agreement)
@@ -62,25 +65,23 @@ def judged(served: Served, scaled: Floats, own: Positions) -> Served:
     """With the share of the rows that have a label and are served with it."""
     known = own != NOISE
     agreement = float((served.positions(scaled[known]) == own[known]).mean())
-    return Served(served.centres, served.owners, served.noise, agreement, served.unusual)
+    return replace(served, agreement=agreement)
 
 
-def prototypes(scaled: Floats, own: Positions, size: int, seed: int) -> tuple[Floats, Positions]:
-    """Up to `size` centres for each label, and their labels."""
+def prototypes(scaled: Floats, own: Positions, sizes: Sequence[tuple[int, int]], seed: int) -> tuple[Floats, Positions]:
+    """Centres for each label and their labels. `sizes`: at most so many for it, and at most one for so many rows."""
     centres, owners = [], []
-    for label in range(int(own.max()) + 1):
-        members = scaled[own == label]
-        if not len(members):
-            continue
-        found = middles(members, size, seed)
-        centres.append(found)
-        owners.append(np.full(len(found), label, np.int64))
+    for label, (size, members) in enumerate(sizes):
+        inside = scaled[own == label]
+        if len(inside):
+            centres.append(middles(inside, min(size, len(inside) // members), seed))
+            owners.append(np.full(len(centres[-1]), label, np.int64))
     return np.vstack(centres), np.concatenate(owners)
 
 
 def middles(members: Floats, size: int, seed: int) -> Floats:
-    """The mean of the members, or the centres of k-means among them: one for twenty members at most."""
-    several = min(size, len(members) // 20, len(np.unique(members, axis=0)))
+    """The mean of the members, or the centres of k-means among them."""
+    several = min(size, len(np.unique(members, axis=0))) if size > 1 else 1
     if several < 2:
         return members.mean(axis=0, keepdims=True)
     return np.asarray(KMeans(several, n_init=1, random_state=seed).fit(members).cluster_centers_, np.float64)

@@ -1,7 +1,7 @@
 """Showings with outcomes come in; a scorer comes out, and what it was worth on showings it had not seen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,18 +19,29 @@ from decisioning.learning.evaluation import (
 )
 from decisioning.learning.family import Chances
 from decisioning.learning.features import Content
+from decisioning.learning.policies import Policy, Treatment
 from decisioning.learning.scorer import Prior, Scorer, Trees
+from decisioning.learning.treating import facts_in, fit
 
 FEWEST_CONVERSIONS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Ingredients:
-    """What scorers are made from: fact kinds, crosses and contents (see `features.learn_schema`)."""
+    """What scorers are made from: fact kinds, crosses and contents (see `features.learn_schema`).
+
+    `policies` {fact: what is done about its outliers and gaps}; those of facts that are not learned from do nothing.
+    """
 
     kinds: Mapping[str, str]
     crosses: Mapping[str, Mapping[str, str]]
     contents: Sequence[Content]
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> list[str]:
+        """Every fact that is read, once."""
+        return sorted({*self.kinds, *(fact for weights in self.crosses.values() for fact in weights.values())})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +105,25 @@ def train(
     return fitted(closed(showings, now, since), ingredients, seed, threads)
 
 
-def fitted(known: pl.DataFrame, ingredients: Ingredients, seed: int, threads: int) -> Scorer:
+def fitted(showings: pl.DataFrame, ingredients: Ingredients, seed: int, threads: int) -> Scorer:
+    treatment = treatment_for(showings, ingredients, seed)
+    known = treatment.showings(showings)
     schema = schema_for(known, ingredients.contents, ingredients.kinds, ingredients.crosses)
     rows = label(schema, known, ingredients.contents)
     converted = int(rows.y.sum())
     enough = min(converted, len(rows) - converted) >= FEWEST_CONVERSIONS
     scorer: Scorer = Trees(schema, seed=seed, threads=threads) if enough else Prior(schema)
+    scorer.treatment = treatment
     return scorer.fit(rows.X, rows.y, rows.contents, rows.at)
+
+
+def treatment_for(showings: pl.DataFrame, ingredients: Ingredients, seed: int) -> Treatment:
+    """What the policies ask for, learned from these showings alone."""
+    asked = {fact: ingredients.policies[fact] for fact in ingredients.facts if fact in ingredients.policies}
+    if not asked:
+        return Treatment()
+    numeric = [fact for fact, kind in ingredients.kinds.items() if kind == "number"]
+    return fit(facts_in(showings, ingredients.facts), asked, numeric, seed)
 
 
 def backtest(
@@ -124,7 +147,7 @@ def backtest(
     if parts.test.is_empty():
         raise ValueError(f"Nothing was shown from {split.isoformat()} on; choose an earlier split.")
     scorer = fitted(parts.train, ingredients, seed, threads)
-    test = label(scorer.schema, parts.test, ingredients.contents)
+    test = label(scorer.schema, scorer.treatment.showings(parts.test), ingredients.contents)
     chances = scorer.score(test.X, scorer.schema.hash)
     return Backtest(
         split=split,

@@ -1,5 +1,7 @@
-"""Database rows in; the catalogue out that rules, segments and audiences are checked against when saved."""
+"""Database rows in; the catalogue out that rules, segments, audiences and custom facts are checked against."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from campaigns.models import Campaign, Content
@@ -7,8 +9,10 @@ from rules.language.facts import Catalogue, Fact, built_in
 from rules.models import Segment
 
 from ..customers import profile
+from ..customers.facts import defining
 from ..customers.facts.catalogue import catalogue_facts
-from ..customers.models import Event
+from ..customers.facts.vocabulary import Vocabulary
+from ..customers.models import CustomFact, Event
 from ..engine.context import PATHS
 
 RECENT = 1000
@@ -31,7 +35,7 @@ def current() -> Catalogue:
     segments = Segment.objects.values_list("key", "name")
     contents = list(Content.objects.values_list("key", "tags", "attributes"))
     return Catalogue(
-        facts={**catalogue_facts(words), **CONTEXT_FACTS, **built_in()},
+        facts={**catalogue_facts(words), **defining.published().catalogue(), **CONTEXT_FACTS, **built_in()},
         segments={word for pair in segments for word in pair},
         contents={key for key, _, _ in contents},
         tags={tag for _, tags, _ in contents for tag in tags},
@@ -39,6 +43,32 @@ def current() -> Catalogue:
         campaigns=set(Campaign.objects.values_list("key", flat=True)),
         attributes={**_attributes([attributes for _, _, attributes in contents]), **ATTRIBUTES},
     )
+
+
+def for_formulas(known: Catalogue | None = None) -> Catalogue:
+    """What a custom fact may read: the facts that customers have stored, and events."""
+    words = profile.vocabulary()
+    return replace(known or current(), facts={**catalogue_facts(words), **defining.published().catalogue()})
+
+
+def of_the_moment(facts: Mapping[str, Fact]) -> set[str]:
+    """The facts that only a request has, so not among `facts`."""
+    return CONTEXT_FACTS.keys() - facts.keys()
+
+
+def holder_of(name: str, but: int | None = None) -> str:
+    """What has this name already, other than the custom fact with the id `but`; empty where it is free."""
+    return holders(profile.vocabulary()).get(name) or (
+        "another custom fact" if CustomFact.objects.filter(name=name).exclude(pk=but).exists() else ""
+    )
+
+
+def holders(words: Vocabulary) -> dict[str, str]:
+    """Every name that is no custom fact's, and what has it."""
+    traits = {name for name, _ in words.traits}
+    found = {name: "a trait" if name in traits else "a built-in fact" for name in catalogue_facts(words)}
+    found |= dict.fromkeys(CONTEXT_FACTS, "a fact of the moment") | dict.fromkeys(built_in(), "a built-in fact")
+    return found
 
 
 def _recent_events() -> set[str]:

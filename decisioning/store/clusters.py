@@ -1,6 +1,9 @@
-"""The active clustering and the segments that stand for its clusters."""
+"""The active clustering, the segments that stand for its clusters, and what online learning writes into it."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import polars as pl
 
@@ -9,6 +12,7 @@ from rules.models import Segment
 from ..learning.clusters import Cluster, Clusters
 from ..models import Artefact
 from . import artefacts
+from .signing import sign
 
 
 def segment_key(cluster: Cluster) -> str:
@@ -17,19 +21,21 @@ def segment_key(cluster: Cluster) -> str:
 
 
 def register(found: Clusters) -> None:
-    """One segment a cluster; segments of clusters that are no more are switched off, with their history kept."""
+    """One segment a cluster; segments of clusters that are no more are switched off, with their history kept.
+
+    A name or story that a person wrote (`edited_at`) stays.
+    """
     keys = [segment_key(cluster) for cluster in found.clusters]
+    edited = set(Segment.objects.filter(key__in=keys, edited_at__isnull=False).values_list("key", flat=True))
     for cluster, key in zip(found.clusters, keys, strict=True):
         means = ", ".join(f"{name} {value:,.1f}" for name, value in cluster.means.items())
-        Segment.objects.update_or_create(
-            key=key,
-            defaults={
-                "name": cluster.name,
-                "kind": Segment.Kind.CLUSTER,
-                "description": f"{cluster.share:.0%} of the customers. On average: {means}.",
-                "active": True,
-            },
-        )
+        values = {
+            "kind": Segment.Kind.CLUSTER,
+            "description": f"{cluster.share:.0%} of the customers. On average: {means}.",
+            "active": True,
+        }
+        told = {} if key in edited else {"name": cluster.name[:200], "story": cluster.story}
+        Segment.objects.update_or_create(key=key, defaults={**values, **told})
     Segment.objects.filter(kind=Segment.Kind.CLUSTER).exclude(key__in=keys).update(active=False)
 
 
@@ -51,9 +57,32 @@ def assign(facts: pl.DataFrame) -> dict[int, list[int]]:
 def current() -> Clusters | None:
     """The active clustering, if there is one."""
     artefact = artefacts.active(Artefact.Kind.CLUSTERING)
-    return _loaded(artefact.pk) if artefact else None
+    return read(artefact) if artefact else None
+
+
+def read(artefact: Artefact) -> Clusters:
+    """The clusters of an artefact; raises ValueError for one that was altered."""
+    return _loaded(artefact.pk, artefact.signature)
 
 
 @lru_cache(maxsize=2)
-def _loaded(artefact_id: int) -> Clusters:
+def _loaded(artefact_id: int, signature: str) -> Clusters:
+    """By the signature too: online learning moves the centres of the same artefact."""
     return Clusters.from_artefact(artefacts.read(Artefact.objects.get(pk=artefact_id)))
+
+
+def rewrite(artefact: Artefact, found: Clusters, metrics: Mapping[str, Any]) -> None:
+    """Put changed clusters into their artefact, signed anew, with these metrics beside the others."""
+    artefact.data = found.to_artefact()
+    artefact.signature = sign(artefacts.PURPOSE, artefact.data).hex()
+    artefact.metrics = {**artefact.metrics, **metrics}
+    artefact.save(update_fields=["data", "signature", "metrics"])
+
+
+def as_people_call_them(found: Clusters) -> Clusters:
+    """With the names that their segments have now."""
+    names = dict(
+        Segment.objects.filter(key__in=[segment_key(cluster) for cluster in found.clusters]).values_list("key", "name")
+    )
+    renamed = [replace(cluster, name=names.get(segment_key(cluster), cluster.name)) for cluster in found.clusters]
+    return replace(found, clusters=tuple(renamed))

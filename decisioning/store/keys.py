@@ -7,7 +7,7 @@ from hashlib import sha256
 from ..models import ApiKey
 
 PREFIX_LENGTH = 11
-SCOPES = ("decide", "track", "read")
+SCOPES = ("decide", "track", "read", "lists")
 
 
 def create(name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:

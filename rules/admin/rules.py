@@ -20,6 +20,7 @@ from unfold.decorators import action, display
 
 from decisioning.config import clock
 from decisioning.console.analysis import warnings_about
+from decisioning.console.counting import audience
 from decisioning.console.fields import ScheduledForm
 from decisioning.console.pages import Publishing, confirm, go_live
 from decisioning.store import catalogue
@@ -216,10 +217,16 @@ class RuleAdmin(Publishing):
         return confirm(self, request, page, do, reverse("admin:rules_rule_change", args=[pk]))
 
     def check_text(self, request: HttpRequest, model_admin: Any) -> JsonResponse:
-        """The problems of a posted `text` of a `kind` (rule or condition), for the editor in the page."""
+        """What is wrong with a posted `text` of a `kind` (rule or condition), and how many customers it is for."""
         kind = request.POST.get("kind", Kind.RULE)
         text = request.POST.get("text", "").replace("\r\n", "\n")
         if kind not in Kind.values:
             return JsonResponse({"detail": f"kind must be one of {', '.join(Kind.values)}."}, status=400)
         problems = rulebook.find_problems(text, catalogue.current(), kind)
-        return JsonResponse({"problems": [rulebook.as_data(problem, text) for problem in problems]})
+        fit = not any(problem.severity == "error" for problem in problems)
+        return JsonResponse(
+            {
+                "problems": [rulebook.as_data(problem, text) for problem in problems],
+                "audience": audience(text, clock.now()) if fit else "",
+            }
+        )

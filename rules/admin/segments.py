@@ -1,22 +1,31 @@
-"""Segments in; pages with their checked condition, their size and a few members out."""
+"""Segments in; pages out: a list with sizes and states, and for each one its form below what is known of it."""
 
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.safestring import SafeString
 from unfold.decorators import action, display
+from unfold.views import ChangeList
 
+from campaigns.admin.reactions import ReactionInline
+from decisioning.config import clock
 from decisioning.console.pages import Publishing, enqueue
 
 from .. import rulebook
 from ..models import Segment
 from ..rulebook import Kind
+from . import export, listing, lists, livemap, migration, overlap
+from .computing import STATES
+from .members import members
+from .page import told_of
+from .why import why
 
-SAMPLE = 8
+WRITTEN = {"name", "story"}
 
 
 class SegmentForm(ModelForm):
@@ -36,34 +45,95 @@ class SegmentForm(ModelForm):
         return values
 
 
+class Rows(ChangeList):
+    """The list, with everything its columns need of the rows on the page read at once."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page, then what is told of its segments."""
+        super().get_results(request)
+        found = list(self.result_list)
+        told = listing.rows(found)
+        for segment in found:
+            vars(segment)["told"] = told[segment.pk]
+        self.result_list = found
+
+
 @admin.register(Segment)
 class SegmentAdmin(Publishing):
-    """Named audiences with their size."""
+    """Named audiences: how large, who, since when and why."""
 
     form = SegmentForm
     language = {"condition": Kind.CONDITION}
-    fields = ["name", "key", "kind", "condition", "description", "active", "members"]
-    readonly_fields = ["members"]
-    list_display = ["name", "key", "kind", "size", "refreshed_at", "active"]
-    list_filter = ["kind", "active"]
-    search_fields = ["key", "name", "condition"]
+    fields = ["name", "key", "kind", "condition", "description", "story", "active"]
+    list_display = ["name", "kind", "shown_size", "week", "line", "standing", "used_by"]
+    list_filter = ["kind", listing.InState]
+    list_before_template = "admin/segments/before.html"
+    change_form_template = "admin/segments/segment.html"
+    search_fields = ["key", "name", "condition", "description"]
     ordering = ["-size", "key"]
     actions = ["refresh_selected"]
+    inlines = [ReactionInline]
+    list_per_page = 50
 
-    @display(description="Members")
-    def members(self, segment: Segment) -> str:
-        """How many customers are in it now, when that was measured, and a few of them."""
-        if segment.pk is None:
-            return "Counted after the segment is saved."
-        current = segment.memberships.filter(left_at__isnull=True)
-        sample = current.select_related("customer").order_by("customer_id")[:SAMPLE]
-        pages = (
-            (reverse("admin:customers_customer_change", args=[stay.customer_id]), stay.customer.key) for stay in sample
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        """Ours, which reads what the columns need for the whole page."""
+        return Rows
+
+    @display(description="Members", ordering="size")
+    def shown_size(self, segment: Segment) -> str:
+        """How many customers are in it."""
+        return f"{segment.size:,}"
+
+    @display(description="In 7 days")
+    def week(self, segment: Segment) -> SafeString | str:
+        """How much it grew or shrank."""
+        return listing.changed_of(segment.told)  # type: ignore[attr-defined]
+
+    @display(description="Size, 7 days")
+    def line(self, segment: Segment) -> SafeString | str:
+        """Its sizes as a line."""
+        return listing.line_of(segment.told)  # type: ignore[attr-defined]
+
+    @display(description="State", label={code: colour for code, (_, colour) in STATES.items()})
+    def standing(self, segment: Segment) -> tuple[str, str]:
+        """How its computing goes."""
+        state = segment.told.state  # type: ignore[attr-defined]
+        return state.code, state.label
+
+    @display(description="Used by")
+    def used_by(self, segment: Segment) -> SafeString | str:
+        """How many rules, segments, campaigns and so on use it."""
+        return listing.used_of(segment.told)  # type: ignore[attr-defined]
+
+    def get_custom_urls(self) -> tuple[Any, ...]:
+        """What there is beside the list and the form."""
+        return (
+            ("live/", "rules_segment_live", livemap.page),
+            ("live/data/", "rules_segment_live_data", livemap.data),
+            ("overlap/", "rules_segment_overlap", overlap.page),
+            ("migration/", "rules_segment_migration", migration.page),
+            ("<int:pk>/members/", "rules_segment_members", members),
+            ("<int:pk>/why/", "rules_segment_why", why),
+            ("<int:pk>/again/", "rules_segment_again", again),
+            *export.URLS,
+            *lists.URLS,
         )
-        links = format_html_join(", ", '<a class="console-link" href="{}">{}</a>', pages)
-        count = current.count()
-        noun = "customer" if count == 1 else "customers"
-        return format_html("{} {}{}{}", f"{count:,}", noun, ": " if links else "", links)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The form below what is known of the segment."""
+        segment = self.get_object(request, object_id)
+        told = told_of(segment, request) if segment and self.has_view_or_change_permission(request, segment) else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **told})
+
+    def save_model(self, request: HttpRequest, obj: Segment, form: ModelForm, change: bool) -> None:
+        """What a person wrote of who these people are is theirs from now on."""
+        if change and WRITTEN & set(form.changed_data):
+            obj.edited_at = clock.now()
+        super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
         """Who is in it depends on the condition: find its members anew when that changed."""
@@ -76,3 +146,12 @@ class SegmentAdmin(Publishing):
         """Ask the worker for each."""
         for segment in queryset:
             enqueue(request, "refresh_segment", segment.pk, f"find the members of {segment}")
+
+
+def again(request: HttpRequest, model_admin: SegmentAdmin, pk: int) -> HttpResponse:
+    """Ask the worker to find a segment's members once more."""
+    segment = get_object_or_404(Segment, pk=pk)
+    if request.method != "POST" or not model_admin.has_change_permission(request, segment):
+        raise PermissionDenied
+    enqueue(request, "refresh_segment", segment.pk, f"find the members of {segment}")
+    return redirect("admin:rules_segment_change", segment.pk)

@@ -163,6 +163,10 @@ WORDS = {
     "FALSE": "FALSE",
     "AGGREGATE": "COUNT(…)",
     "VERSION_NUMBER": "a version",
+    "PLUS": "+",
+    "MINUS": "-",
+    "TIMES": "*",
+    "OVER": "/",
     "$END": "the end",
 }
 

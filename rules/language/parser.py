@@ -5,6 +5,7 @@ Parsing knows syntax and limits only; whether a name exists and fits its operato
 """
 
 import re
+from typing import Any
 
 from lark import Lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -29,19 +30,24 @@ def parse(text: str) -> Condition | Rule:
     A text that starts with IF is a `Rule`; any other text is a condition alone. Raises `RuleError`, whose
     line and column lie inside the text.
     """
+    node: Node = read(_LARK, text)
+    refuse_too_big(node)
+    return node
+
+
+def read(grammar: Lark, text: str) -> Any:
+    """What a grammar's builder makes of `text`; `RuleError` for what is too long or does not fit."""
     if not isinstance(text, str):
         raise RuleError(f"A rule is a text, not {type(text).__name__}.")
     if len(text) > MAX_TEXT:
         raise RuleError(f"The text has {len(text):,} characters; the limit is {MAX_TEXT:,} (MAX_TEXT).")
     _refuse_too_many(text)
     try:
-        node: Node = _LARK.parse(text)  # type: ignore[assignment]
+        return grammar.parse(text)
     except (UnexpectedToken, UnexpectedCharacters) as problem:
         raise complaint(problem, text) from None
     except UnexpectedInput as problem:
         raise RuleError(str(problem).splitlines()[0]) from None
-    refuse_too_big(node)
-    return node
 
 
 def _refuse_too_many(text: str) -> None:

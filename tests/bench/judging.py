@@ -20,7 +20,7 @@ def refreshing() -> Iterator[Result]:
     with system("bench-judging") as servers:
         variables = servers.variables(servers.database("judging"))
         variables["ARCHIVE_URL"] = str(servers.place.folder / "archive")
-        found = servers.inside("tests.bench.crowded", str(CUSTOMERS), str(CHANGED), variables=variables)
+        found = servers.inside("tests.bench.inside.crowded", str(CUSTOMERS), str(CHANGED), variables=variables)
         size = "1m" if CUSTOMERS == 1_000_000 else f"{CUSTOMERS}"
         yield Result(f"segments_fill_{size}", found["fill"], "s", runs=1)
         yield Result(f"segments_refresh_{size}", found["all"], "s", runs=found["runs"])

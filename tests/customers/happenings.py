@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import polars as pl
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from decisioning.customers.facts.frame import facts_frame
 from decisioning.customers.facts.properties import read_object
@@ -76,6 +77,42 @@ def _as_text(objects: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
     return st.one_of(*[objects.map(lambda one: json.dumps(one, ensure_ascii=False))] * 5, _broken)
 
 
+_pieces = st.one_of(st.sampled_from((1, 2, 0, 0.5, -1, 3, 1000, 1e9)), _odd)
+_product = st.one_of(st.sampled_from(("p1", "p1", "p2", 7, " p1 ", "")), _odd)
+_item = st.fixed_dictionaries(
+    {"product_id": _product}, optional={"sku": _product, "name": _thing, "quantity": _pieces, "price": _amount}
+)
+_cart = st.fixed_dictionaries({}, optional={"products": st.lists(st.one_of(_item, _item, _odd), max_size=3) | _odd})
+_query = st.fixed_dictionaries(
+    {}, optional={"query": st.one_of(st.sampled_from(("Tea", " tea ", "oat  MILK", "x" * 150)), _odd)}
+)
+_look = st.fixed_dictionaries({}, optional={"category": _thing})
+
+# -- contexts: few, so that they meet again, and some that nobody would expect
+
+AGENTS = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5"
+    " Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36",
+    "Mozilla/5.0 (Linux; Android 13; SM-X700) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36",
+    "nothing that is known",
+)
+_words = st.sampled_from(("ios", "Desktop", "tv", "", "Android", "Größe", "iPhone OS", "z", "A"))
+_word = st.one_of(_words, _words, _words, _odd)
+_place = st.fixed_dictionaries({}, optional=dict.fromkeys(("country", "region", "city"), _word))
+_context = st.fixed_dictionaries(
+    {},
+    optional={
+        "device": st.one_of(st.fixed_dictionaries({}, optional={"type": _word, "model": _word}), _odd),
+        "os": st.one_of(st.fixed_dictionaries({}, optional={"name": _word}), _odd),
+        "userAgent": st.one_of(st.sampled_from(AGENTS), st.sampled_from(AGENTS), _odd),
+        "location": st.one_of(_place, _place, _odd),
+        "timezone": _word,
+        "locale": _word,
+    },
+)
+contexts = st.one_of(st.just("{}"), _as_text(_context))
+
 # -- events: type, name and properties
 
 _KINDS = (
@@ -86,7 +123,21 @@ _KINDS = (
     ("identify", "identify", _as_text(_traits)),
     ("identify", "identify", _as_text(_traits)),
     ("track", "purchase", _as_text(_others)),
-    ("track", "Product Viewed", _as_text(_others)),
+    ("track", "Product Viewed", _as_text(_look)),
+    ("track", "Product Viewed", _as_text(_look)),
+    ("track", "Product Added", _as_text(_item)),
+    ("track", "Product Added", _as_text(_item)),
+    ("track", "Product Removed", _as_text(_item)),
+    ("track", "Cart Viewed", _as_text(_cart)),
+    ("track", "Checkout Started", _as_text(_cart)),
+    ("track", "Products Searched", _as_text(_query)),
+    ("track", "Products Searched", _as_text(_query)),
+    ("track", "Content Viewed", _as_text(_others)),
+    ("track", "Content Clicked", _as_text(_others)),
+    ("track", "Content Converted", _as_text(_others)),
+    ("track", "Message Sent", _as_text(_others)),
+    ("track", "Message Opened", _as_text(_others)),
+    ("track", "Message Clicked", _as_text(_others)),
     ("page", "Größe", _as_text(_others)),
     ("page", "Order Completed", _as_text(_order)),
     ("track", "sum", _as_text(_others)),
@@ -97,14 +148,38 @@ _KINDS = (
 
 
 @st.composite
-def happenings(draw: st.DrawFn) -> FoldedEvent:
-    """One event of any kind."""
-    kind, name, properties = draw(st.sampled_from(_KINDS))
-    return FoldedEvent(draw(st.integers(0, 10**9).map(str)), kind, name, draw(times), draw(properties))
+def happenings(
+    draw: st.DrawFn, kinds: tuple[Any, ...] = _KINDS, when: st.SearchStrategy[datetime] = times
+) -> FoldedEvent:
+    """One event of any of these kinds."""
+    kind, name, properties = draw(st.sampled_from(kinds))
+    return FoldedEvent(draw(st.integers(0, 10**9).map(str)), kind, name, draw(when), draw(properties), draw(contexts))
 
 
+@st.composite
+def visits(draw: st.DrawFn) -> list[FoldedEvent]:
+    """A few events close to one another: sessions that are bridged, baskets that are filled, checkouts and orders."""
+    start = draw(times)
+    steps = st.sampled_from((0, 1, 60, 600, 1799, 1800, 1801, 86_399, 86_400, 86_401))
+    near = steps.map(lambda seconds: start + timedelta(seconds=seconds))
+    return draw(st.lists(happenings(_BASKET_KINDS, near), min_size=2, max_size=8))
+
+
+def _alone(event: FoldedEvent) -> list[FoldedEvent]:
+    return [event]
+
+
+_BASKET_KINDS = tuple(kind for kind in _KINDS if kind[1].split()[0] in ("Product", "Cart", "Checkout", "Order"))
 events = happenings()
-streams = st.lists(events, max_size=14, unique_by=lambda event: event.message_id)
+
+
+def _each_once(parts: list[list[FoldedEvent]]) -> list[FoldedEvent]:
+    return list({event.message_id: event for part in parts for event in part}.values())
+
+
+streams = st.lists(st.one_of(events.map(_alone), events.map(_alone), events.map(_alone), visits()), max_size=12).map(
+    _each_once
+)
 crowds = st.lists(streams, min_size=4, max_size=8)
 
 # -- vocabularies and histories
@@ -119,6 +194,8 @@ vocabularies = st.builds(
     recency=st.sampled_from(((), (1.0, 7.0, 30.0, 90.0), (0.0003125, 2.5, 2.5, 800.0))),
     frequency=st.sampled_from(((), (0.0, 1.0, 2.0, 3.0))),
     monetary=st.sampled_from(((), (0.0, 4.99, 12.51, 1e9))),
+    frequency_30d=st.sampled_from(((), (1.0, 1.0, 2.0, 3.0))),
+    monetary_90d=st.sampled_from(((), (0.0, 4.99, 12.51, 1e9))),
     time_zone=st.sampled_from(ZONES),
 )
 FIXED = needs(
@@ -163,14 +240,13 @@ def traits_told(stream: list[FoldedEvent]) -> dict[str, Any]:
 def frame_of(crowd: list[list[FoldedEvent]]) -> pl.DataFrame:
     """The log of everybody; customers are numbered from 0."""
     rows = [
-        (customer, f"{customer}/{event.message_id}", event.type, event.name, event.timestamp, event.properties)
+        (customer, f"{customer}/{event.message_id}", *astuple(event)[1:])
         for customer, stream in enumerate(crowd)
         for event in stream
     ]
     schema = {"customer_id": pl.Int64, "message_id": pl.String, "type": pl.String, "name": pl.String}
-    return pl.DataFrame(
-        rows, schema=schema | {"timestamp": pl.Datetime("us", "UTC"), "properties": pl.String}, orient="row"
-    )
+    rest = {"timestamp": pl.Datetime("us", "UTC"), "properties": pl.String, "context": pl.String}
+    return pl.DataFrame(rows, schema=schema | rest, orient="row")
 
 
 def expected(
@@ -178,7 +254,8 @@ def expected(
 ) -> list[dict[str, str]]:
     """The facts of each customer from the frame of all events, each as the JSON text that is stored."""
     log = frame_of(crowd)
-    traits = [msgspec.json.encode(traits_told(stream)).decode() for stream in crowd]
+    told = [traits_told([event for event in stream if event.timestamp <= now]) for stream in crowd]
+    traits = [msgspec.json.encode(one).decode() for one in told]
     people = pl.DataFrame(
         {"customer_id": range(len(crowd)), "traits": traits}, {"customer_id": pl.Int64, "traits": pl.String}
     )

@@ -25,6 +25,7 @@ SCHEMA = {
     "name": pl.String,
     "timestamp": pl.Datetime("us", "UTC"),
     "properties": pl.String,
+    "context": pl.String,
 }
 WORDS = Vocabulary(
     departments=("Dairy", "Fresh Produce"),
@@ -36,7 +37,9 @@ WORDS = Vocabulary(
 )
 
 
-def event(customer: int, name: str, days: float, properties: Any = None, kind: str = "track") -> dict[str, Any]:
+def event(
+    customer: int, name: str, days: float, properties: Any = None, kind: str = "track", context: Any = None
+) -> dict[str, Any]:
     at = NOW - timedelta(days=days)
     text = properties if isinstance(properties, str) else json.dumps(properties or {})
     return {
@@ -46,6 +49,7 @@ def event(customer: int, name: str, days: float, properties: Any = None, kind: s
         "name": name,
         "timestamp": at,
         "properties": text,
+        "context": json.dumps(context or {}),
     }
 
 

@@ -33,6 +33,7 @@ from tests.customers.happenings import (
 )
 
 Histories = dict[str, History]
+LATER = NOW + timedelta(days=2)
 dice = st.randoms(use_true_random=False)
 
 
@@ -41,23 +42,24 @@ def derived(state: State, now: datetime, words: Vocabulary, wanted: Mapping[str,
     return as_stored(derive(unpack(pack(state)), now, words, wanted))
 
 
-def folded_in_parts(stream: list[FoldedEvent], wanted: Histories, chance: random.Random) -> State:
+def folded_in_parts(stream: list[FoldedEvent], wanted: Histories, chance: random.Random, now: datetime = NOW) -> State:
     """Shuffled, split among three identities, each folded in two steps with a way through the database between."""
     mixed = chance.sample(stream, len(stream))
     states = []
     for part in (mixed[::3], mixed[1::3], mixed[2::3]):
-        half = unpack(pack(fold(None, part[: len(part) // 2], wanted)))
-        states.append(fold(half, part[len(part) // 2 :], wanted))
+        half = unpack(pack(fold(None, part[: len(part) // 2], wanted, now)))
+        states.append(fold(half, part[len(part) // 2 :], wanted, now))
     return merge(states)
 
 
 @settings(max_examples=60, deadline=None)
-@given(crowds, vocabularies, asked, st.just(NOW) | moments)
+@given(crowds, vocabularies, asked, st.just(NOW) | moments, st.integers(0, 400))
 def test_folding_gives_every_fact_that_the_frame_gives(
-    crowd: list[list[FoldedEvent]], words: Vocabulary, wanted: Histories, now: datetime
+    crowd: list[list[FoldedEvent]], words: Vocabulary, wanted: Histories, now: datetime, days: int
 ) -> None:
     for stream, facts in zip(crowd, expected(crowd, now, words, wanted), strict=True):
-        assert derived(fold(None, stream, wanted), now, words, wanted) == facts
+        for clock in (now, now - timedelta(days=days)):
+            assert derived(fold(None, stream, wanted, clock), now, words, wanted) == facts
 
 
 @settings(max_examples=120, deadline=None)
@@ -65,8 +67,8 @@ def test_folding_gives_every_fact_that_the_frame_gives(
 def test_neither_order_nor_split_can_show(
     stream: list[FoldedEvent], words: Vocabulary, wanted: Histories, now: datetime, chance: random.Random
 ) -> None:
-    whole = derived(fold(None, stream, wanted), now, words, wanted)
-    assert derived(folded_in_parts(stream, wanted, chance), now, words, wanted) == whole
+    whole = derived(fold(None, stream, wanted, now), now, words, wanted)
+    assert derived(folded_in_parts(stream, wanted, chance, now), now, words, wanted) == whole
 
 
 @settings(max_examples=120, deadline=None)
@@ -74,11 +76,13 @@ def test_neither_order_nor_split_can_show(
 def test_pruning_changes_no_later_answer(
     stream: list[FoldedEvent], late: list[FoldedEvent], words: Vocabulary, wanted: Histories, now: datetime, wait: int
 ) -> None:
-    pruned = prune(fold(None, stream, wanted), now, wanted)
+    pruned = prune(fold(None, stream, wanted, now), now, wanted)
     for moment in (now, now + timedelta(days=7), now + timedelta(microseconds=wait)):
-        assert derived(pruned, moment, words, wanted) == derived(fold(None, stream, wanted), moment, words, wanted)
-    everything = fold(fold(None, stream, wanted), late, wanted)
-    again = prune(fold(pruned, late, wanted), now, wanted)
+        assert derived(pruned, moment, words, wanted) == derived(
+            fold(None, stream, wanted, moment), moment, words, wanted
+        )
+    everything = fold(fold(None, stream, wanted, now), late, wanted, now)
+    again = prune(fold(pruned, late, wanted, now), now, wanted)
     assert derived(again, now, words, wanted) == derived(everything, now, words, wanted)
 
 
@@ -87,11 +91,11 @@ def test_pruning_changes_no_later_answer(
 def test_pruned_states_merge_like_whole_ones(
     one: list[FoldedEvent], other: list[FoldedEvent], words: Vocabulary, wanted: Histories, now: datetime
 ) -> None:
-    parts = [prune(fold(None, part, wanted), now, wanted) for part in (one, other)]
+    parts = [prune(fold(None, part, wanted, now), now, wanted) for part in (one, other)]
     before = [pack(part) for part in parts]
     merged = merge(parts)
     assert [pack(part) for part in parts] == before
-    whole = fold(fold(None, one, wanted), other, wanted)
+    whole = fold(fold(None, one, wanted, now), other, wanted, now)
     assert derived(prune(merged, now, wanted), now, words, wanted) == derived(whole, now, words, wanted)
     assert merged.events == len(one) + len(other)
 
@@ -99,7 +103,7 @@ def test_pruned_states_merge_like_whole_ones(
 @settings(max_examples=100, deadline=None)
 @given(streams, dice)
 def test_the_last_told_value_of_a_trait_wins(stream: list[FoldedEvent], chance: random.Random) -> None:
-    assert traits_of(folded_in_parts(stream, {}, chance)) == traits_told(stream)
+    assert traits_of(folded_in_parts(stream, {}, chance, LATER)) == traits_told(stream)
 
 
 def event(name: str, days: float, properties: str = "{}", kind: str = "track") -> FoldedEvent:
@@ -125,8 +129,8 @@ def test_every_window_ends_at_the_same_microsecond_in_both_shapes(name: str) -> 
         properties = msgspec.json.encode(order).decode()
         stream = [event(name, days, properties)]
         [facts] = expected([stream], NOW, Vocabulary(), {})
-        assert derived(fold(None, stream, {}), NOW, Vocabulary(), {}) == facts
-        assert derived(prune(fold(None, stream, {}), NOW, {}), NOW, Vocabulary(), {}) == facts
+        assert derived(fold(None, stream, {}, NOW), NOW, Vocabulary(), {}) == facts
+        assert derived(prune(fold(None, stream, {}, NOW), NOW, {}), NOW, Vocabulary(), {}) == facts
 
 
 def test_lines_of_one_thing_add_up_and_fractions_of_a_cent_count() -> None:
@@ -134,7 +138,7 @@ def test_lines_of_one_thing_add_up_and_fractions_of_a_cent_count() -> None:
     order = {"total": 0.00245, "coupon_discount": 0.00005, "products": [*lines, {"department": "Fish", "price": 8}]}
     stream = [event("Order Completed", days, msgspec.json.encode(order).decode()) for days in (1, 2)]
     words = Vocabulary(departments=("Dairy", "Fish"))
-    found = derived(fold(None, stream, {}), NOW, words, {})
+    found = derived(fold(None, stream, {}, NOW), NOW, words, {})
     assert [found] == expected([stream], NOW, words, {})
     assert (found["spend"], found["coupon_order_share"]) == ("0.01", "1.0")
     assert (found["favourite_department"], found["share_dairy"]) == ('"Dairy"', "0.500156")
@@ -144,8 +148,12 @@ def test_visits_within_one_quarter_of_an_hour_are_told_apart_by_a_window() -> No
     evening = NOW.replace(hour=23, minute=45)
     moments = [evening + timedelta(minutes=minutes) for minutes in (0, 2, 7, 11, 14, 15, 21, 90)]
     stream = [FoldedEvent(str(at), "page", "page", at, "{}") for at in moments]
-    states = [fold(None, stream, {}), fold(None, stream[::-1], {}), fold(None, stream[3:] + stream[:3], {})]
-    states.append(merge([fold(None, stream[::2], {}), fold(None, stream[1::2], {})]))
+    states = [
+        fold(None, stream, {}, NOW),
+        fold(None, stream[::-1], {}, NOW),
+        fold(None, stream[3:] + stream[:3], {}, NOW),
+    ]
+    states.append(merge([fold(None, stream[::2], {}, NOW), fold(None, stream[1::2], {}, NOW)]))
     for minutes in range(-1, 100):
         for shift in (0, 7):
             now = evening + timedelta(days=shift, minutes=minutes)
@@ -157,14 +165,14 @@ def test_of_two_values_told_at_once_the_larger_message_id_wins() -> None:
     one = FoldedEvent("1", "identify", "identify", NOW, '{"city": "Oslo", "age": 5}')
     other = FoldedEvent("2", "identify", "identify", NOW, '{"city": "Rome"}')
     for stream in ([one, other], [other, one]):
-        assert traits_of(fold(None, stream, {})) == {"city": "Rome", "age": 5}
-    assert traits_of(merge([fold(None, [other], {}), fold(None, [one], {})])) == {"city": "Rome", "age": 5}
+        assert traits_of(fold(None, stream, {}, NOW)) == {"city": "Rome", "age": 5}
+    assert traits_of(merge([fold(None, [other], {}, NOW), fold(None, [one], {}, NOW)])) == {"city": "Rome", "age": 5}
 
 
 def test_an_event_ahead_of_the_clock_waits_for_its_time() -> None:
     wanted = needs([parse("COUNT(purchase) > 0 AND LAST(purchase.price) > 1")])
     stream = [event("purchase", 1, '{"price": 5}'), event("purchase", -1, '{"price": 7}')]
-    state = prune(fold(None, stream, wanted), NOW, wanted)
+    state = prune(fold(None, stream, wanted, NOW), NOW, wanted)
     words = Vocabulary(event_names=("purchase",))
     today, later = derive(state, NOW, words, wanted), derive(state, NOW + timedelta(days=2), words, wanted)
     assert [facts["COUNT(purchase)"] for facts in (today, later)] == [1, 2]
@@ -177,8 +185,8 @@ def test_an_event_ahead_of_the_clock_waits_for_its_time() -> None:
 def test_old_visits_are_thinned_and_still_counted_in_every_zone(zone: str) -> None:
     stream = [event("page", 800 + step / 96, kind="page") for step in range(0, 96 * 12) if step % 7 != 3]
     stream += [event("page", 900 + step * 1.37, kind="page") for step in range(30)]
-    state = prune(fold(None, stream, {}), NOW, {})
-    assert state.active == []
+    state = prune(fold(None, stream, {}, NOW), NOW, {})
+    assert (state.starts, state.ends, state.counts) == ([], [], [])
     assert len(state.visited) < 60
     [facts] = expected([stream], NOW, Vocabulary(time_zone=zone), {})
     assert derived(state, NOW, Vocabulary(time_zone=zone), {})["visits"] == facts["visits"]
@@ -190,7 +198,7 @@ def test_a_state_stays_small_however_many_events_there_were() -> None:
         event("Order Completed" if step % 20 == 0 else "Product Viewed", 400 + step / 10, order) for step in range(5000)
     ]
     wanted = needs([parse('SUM("Order Completed".total) > 0 AND COUNT("Product Viewed") IN LAST 30 DAYS > 0')])
-    state = prune(fold(None, stream, wanted), NOW, wanted)
+    state = prune(fold(None, stream, wanted, NOW), NOW, wanted)
     facts = derive(state, NOW, Vocabulary(), wanted)
     assert (state.events, facts["orders"], facts["spend"]) == (5000, 250, 2375.0)
     assert facts['SUM("Order Completed".total)'] == 2375.0
@@ -200,15 +208,15 @@ def test_a_state_stays_small_however_many_events_there_were() -> None:
 def test_sums_beyond_64_bits_can_be_stored() -> None:
     wanted = needs([parse("SUM(purchase.price) > 0")])
     stream = [event("purchase", days, '{"price": 1e15}') for days in range(1, 30)]
-    halves = [unpack(pack(prune(fold(None, part, wanted), NOW, wanted))) for part in (stream[:9], stream[9:])]
+    halves = [unpack(pack(prune(fold(None, part, wanted, NOW), NOW, wanted))) for part in (stream[:9], stream[9:])]
     found = derive(merge(halves), NOW, Vocabulary(), wanted)["SUM(purchase.price)"]
-    assert found == derive(fold(None, stream, wanted), NOW, Vocabulary(), wanted)["SUM(purchase.price)"]
+    assert found == derive(fold(None, stream, wanted, NOW), NOW, Vocabulary(), wanted)["SUM(purchase.price)"]
     assert found == pytest.approx(29e15)
 
 
 def test_traits_too_large_for_a_number_stay_as_they_were_sent() -> None:
-    state = fold(None, [event("identify", 1, '{"a": 99999999999999999999999999, "b": "x"}', "identify")], {})
-    state = fold(unpack(pack(state)), [event("identify", 0, '{"b": "y"}', "identify")], {})
+    state = fold(None, [event("identify", 1, '{"a": 99999999999999999999999999, "b": "x"}', "identify")], {}, NOW)
+    state = fold(unpack(pack(state)), [event("identify", 0, '{"b": "y"}', "identify")], {}, NOW)
     assert traits_of(unpack(pack(state))) == {"a": 99999999999999999999999999, "b": "y"}
 
 
@@ -217,9 +225,9 @@ def test_every_aggregate_of_the_language_is_joined_when_states_merge(aggregate: 
     wanted = needs([parse(f"{aggregate} {'purchase' if aggregate == 'DAYS SINCE' else '(purchase.price)'} > 0")])
     stream = [event("purchase", days, f'{{"price": {days % 4 + 1}}}') for days in (1, 2, 3, 4, 6, 9)]
     for parts in ((stream[:3], stream[3:]), (stream[3:], stream[:3]), (stream[1:5], stream[:1] + stream[5:])):
-        merged = merge([prune(fold(None, part, wanted), NOW, wanted) for part in parts])
+        merged = merge([prune(fold(None, part, wanted, NOW), NOW, wanted) for part in parts])
         assert all(heard.summary and not heard.readings for heard in merged.heard.values())
-        whole = derive(fold(None, stream, wanted), NOW, Vocabulary(), wanted)
+        whole = derive(fold(None, stream, wanted, NOW), NOW, Vocabulary(), wanted)
         assert derive(merged, NOW, Vocabulary(), wanted) == whole
         assert wanted.keys() <= whole.keys()
 
@@ -238,7 +246,7 @@ def test_what_is_no_state_is_refused() -> None:
 def test_a_moment_without_a_zone_is_refused() -> None:
     naive = NOW.replace(tzinfo=None)
     with pytest.raises(TypeError):
-        fold(None, [FoldedEvent("1", "track", "purchase", naive, "{}")], {})
+        fold(None, [FoldedEvent("1", "track", "purchase", naive, "{}")], {}, NOW)
     with pytest.raises(TypeError):
         derive(State(), naive, Vocabulary(), {})
 

@@ -12,12 +12,14 @@ from decisioning.customers.models import Customer, FactVocabulary
 from decisioning.flows import learn
 from decisioning.flows.cluster import cluster
 from decisioning.flows.history import import_impressions
+from decisioning.learning.clustering import Options
 from decisioning.models import Artefact, Decision, Outcome, Score
 from decisioning.store import profiles
 from rules.models import Membership, Segment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
 TERMS = learn.Terms(placement="mail")
+QUICK = Options(algorithms=("k-means",), scalings=("log",))
 
 
 @pytest.fixture
@@ -141,7 +143,7 @@ def test_without_a_scorer_nobody_is_scored(shop, now):
 
 
 def test_clusters_become_segments_with_everybody_in_one(shop, now):
-    found = cluster(now)
+    found = cluster(now, QUICK)
     assert found.active
     names = Segment.objects.filter(kind="cluster", active=True)
     assert names.count() == found.metrics["number"]
@@ -150,11 +152,11 @@ def test_clusters_become_segments_with_everybody_in_one(shop, now):
 
 
 def test_clustering_again_keeps_one_cluster_a_customer(shop, now):
-    cluster(now)
+    cluster(now, QUICK)
     Customer.objects.filter(key__in=["c-1", "c-2"]).update(
         facts={"orders_365d": 500, "spend_365d": 9e4, "recency_days": 0}
     )
-    cluster(now + timedelta(hours=1))
+    cluster(now + timedelta(hours=1), QUICK)
     stays = Membership.objects.filter(left_at__isnull=True, segment__kind="cluster")
     assert stays.count() == stays.values("customer").distinct().count() == 400
 

@@ -1,28 +1,26 @@
-"""Clustering: finds the groups there are, refuses hermits, and names what it found."""
+"""Clustering: finds the groups there are, refuses traps with a reason, and says so when nothing is sane."""
+
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import silhouette_score
 
-from decisioning.learning.clustering import Candidate, Clustering, choose
+from decisioning.learning.algorithms import knee
+from decisioning.learning.clustering import Clustering, NoSaneClustering, Options
 from decisioning.learning.clusters import Clusters
+from decisioning.learning.judging import LIMITS, Candidate, Yardstick, choose, refusals, score
 from decisioning.learning.naming import name_clusters
 
-GROUPS = {"loyal": (2, 80, 4000), "average": (15, 20, 700), "gone": (200, 3, 60), "new": (3, 2, 45)}
+from .crowds import QUICK, people, with_whales
 
-
-def people(each: int = 150, seed: int = 3) -> pl.DataFrame:
-    """Four groups of customers with skewed spread around their recency, orders and spend."""
-    rng = np.random.default_rng(seed)
-    rows = [np.array(centre) * rng.lognormal(0, 0.15, (each, 3)) for centre in GROUPS.values()]
-    recency, orders, spend = np.vstack(rows).T
-    names = np.repeat(list(GROUPS), each)
-    return pl.DataFrame({"group": names, "recency_days": recency, "orders_365d": orders, "spend_365d": spend})
+FAST = Options(algorithms=QUICK)
 
 
 @pytest.fixture(scope="module")
 def fit() -> Clustering:
-    return Clustering().fit(people())
+    return Clustering(FAST).fit(people())
 
 
 def test_it_finds_the_groups_there_are(fit: Clustering) -> None:
@@ -54,34 +52,120 @@ def test_customers_who_never_ordered_are_placed_with_those_who_are_gone(fit: Clu
     assert fit.clusters_.assign(never) == fit.clusters_.assign(gone) == fit.clusters_.assign({})
 
 
-def test_folded_centres_assign_to_the_nearest_one(fit: Clustering) -> None:
-    clusters, frame = fit.clusters_, people(20, seed=9)
-    logs = np.log1p(frame.select(clusters.facts).to_numpy())
-    scaled = (logs - np.array(clusters.centre_of_all)) / np.array(clusters.scales)
-    distance = ((scaled[:, None, :] - np.array(clusters.centres)) ** 2).sum(axis=2)
-    np.testing.assert_array_equal(clusters.assign_frame(frame), distance.argmin(axis=1))
+@pytest.fixture(scope="module")
+def trap() -> Clustering:
+    return Clustering(Options(algorithms=QUICK, scalings=("raw", "log", "standard"))).fit(with_whales())
 
 
-def test_a_few_hermits_are_no_clusters() -> None:
-    hermits = pl.DataFrame({"recency_days": [1.0] * 5, "orders_365d": [9e3] * 5, "spend_365d": [9e8] * 5})
-    crowd = pl.concat([people().drop("group"), hermits])
-    found = Clustering(numbers=(3, 4, 5, 6)).fit(crowd)
-    assert min(cluster.share for cluster in found.clusters_.clusters) >= 0.03
-    refused = [candidate for candidate in found.comparison_ if not candidate.allowed]
-    assert refused
-    assert all(candidate.smallest_share < 0.03 for candidate in refused)
+def test_a_silhouette_of_more_than_095_with_hermits_is_seen_reported_and_refused(trap: Clustering) -> None:
+    alone = trap.alone_
+    assert alone is not None and alone.silhouette is not None
+    assert alone.silhouette > 0.95
+    assert alone.scaling == "raw"
+    assert alone in trap.comparison_
+    assert not alone.allowed
+    assert any("the smallest cluster has" in reason for reason in alone.refused)
+    assert any("one crowd holds" in reason for reason in alone.refused)
 
 
-def test_both_indices_decide_and_equal_sums_go_to_fewer_clusters() -> None:
-    hermit = Candidate(2, 0.95, 0.1, 0.001, False)
-    ones = [
-        Candidate(3, 0.5, 1.0, 0.2, True),
-        Candidate(4, 0.4, 0.9, 0.2, True),
-        Candidate(5, 0.3, 1.1, 0.2, True),
-    ]
-    assert choose([hermit, *ones]) == 3
-    assert choose([hermit, *ones[1:]]) == 4
-    assert choose([hermit, Candidate(6, 0.1, 3.0, 0.02, False)]) == 6
+def test_what_is_chosen_instead_has_no_hermits(trap: Clustering) -> None:
+    shares = [cluster.share for cluster in trap.clusters_.clusters]
+    assert min(shares) >= LIMITS.smallest
+    assert max(shares) <= LIMITS.biggest
+    assert trap.chosen_.silhouette < trap.alone_.silhouette
+    assert trap.chosen_.stability >= LIMITS.stability
+
+
+def test_every_refused_candidate_says_why_and_every_allowed_one_has_a_score(trap: Clustering) -> None:
+    assert all(one.score is not None for one in trap.comparison_ if one.allowed)
+    assert all(one.score is None and one.refused for one in trap.comparison_ if not one.allowed)
+    assert [one.chosen for one in trap.comparison_].count(True) == 1
+    allowed = [one.allowed for one in trap.comparison_]
+    assert allowed == sorted(allowed, reverse=True)
+
+
+def test_one_crowd_without_groups_is_no_clustering() -> None:
+    rng = np.random.default_rng(2)
+    cloud = pl.DataFrame(rng.normal(50, 1, (600, 3)), schema=["recency_days", "orders_365d", "spend_365d"])
+    with pytest.raises(NoSaneClustering, match=r"There is no sane clustering.*Cluster on other facts") as caught:
+        Clustering(Options(algorithms=("DBSCAN", "HDBSCAN"))).fit(cloud)
+    assert caught.value.comparison
+    assert all(one.refused for one in caught.value.comparison)
+
+
+def test_unusual_customers_are_a_cluster_when_there_are_enough() -> None:
+    rng = np.random.default_rng(4)
+    groups = np.vstack([rng.normal(centre, 0.05, (250, 2)) for centre in ((0, 0), (3, 0), (0, 3))])
+    scattered = rng.uniform(-6, 9, (70, 2))
+    frame = pl.DataFrame(np.vstack([groups, scattered]), schema=["a", "b"])
+    found = Clustering(Options(("a", "b"), ("DBSCAN",), ("standard",))).fit(frame)
+    assert [cluster.name for cluster in found.clusters_.clusters][-1] == "Unusual customers"
+    assert found.number_ == 4
+    unusual = found.labels_[750:] == 3
+    assert unusual.mean() > 0.8
+    assert (found.labels_[:750] == 3).mean() < 0.02
+    assert len(found.clusters_.centres) > 4
+
+
+def candidate(number: int, across: float, index: float, smallest: float = 0.2, stability: float = 0.9) -> Candidate:
+    one = Candidate(
+        "k-means", "log", f"{number} clusters", number, across, index, across, index, stability, smallest, 0.4
+    )
+    refused = refusals(one, LIMITS)
+    return replace(one, refused=refused, score=None if refused else score(one))
+
+
+def test_all_figures_decide_together_and_equal_scores_go_to_fewer_clusters() -> None:
+    hermit = candidate(2, 0.95, 0.1, smallest=0.001)
+    shaky = candidate(2, 0.9, 0.2, stability=0.3)
+    three, four, five = candidate(3, 0.5, 0.95), candidate(4, 0.5, 0.94), candidate(5, 0.3, 1.1)
+    assert choose([hermit, shaky, five, four, three]) == 4
+    assert choose([hermit, five, candidate(6, 0.6, 0.5)]) == 2
+    assert choose([hermit, shaky]) is None
+
+
+def test_a_smaller_group_than_a_tenth_costs_score_and_evenness_beyond_it_gains_none() -> None:
+    assert score(candidate(3, 0.5, 1, smallest=0.05)) < score(candidate(3, 0.5, 1, smallest=0.1))
+    assert score(candidate(3, 0.5, 1, smallest=0.3)) == score(candidate(3, 0.5, 1, smallest=0.1))
+
+
+def test_a_refit_of_the_active_clusters_wins_unless_it_is_much_worse() -> None:
+    warm, better, best = replace(candidate(3, 0.40, 1.0), warm=True), candidate(4, 0.45, 0.9), candidate(4, 0.9, 0.2)
+    assert choose([better, warm]) == 1
+    assert choose([best, warm]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"number": 1}, "only one crowd"),
+        ({"number": 20}, "nobody can tell apart"),
+        ({"smallest_share": 0.0005}, "the smallest cluster has 0.05 %"),
+        ({"biggest_share": 0.9}, "one crowd holds 90 %"),
+        ({"noise_share": 0.5}, "50 % of the customers fit into no cluster"),
+        ({"agreement": 0.5}, "tells only 50 %"),
+        ({"silhouette_across": -0.1}, "overlap"),
+        ({"stability": 0.2}, "stability 0.20"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_each_gate_refuses_in_words(change: dict[str, float], words: str) -> None:
+    (reason,) = refusals(replace(candidate(3, 0.5, 1.0), **change), LIMITS)
+    assert words in reason
+
+
+def test_the_silhouette_is_that_of_scikit_learn() -> None:
+    rows = np.random.default_rng(1).normal(0, 1, (200, 3))
+    labels = np.random.default_rng(2).integers(0, 4, 200)
+    labels[0] = 9  # alone in its cluster
+    ours = Yardstick({"raw": rows}).measure(labels, "raw")
+    assert ours["silhouette"] == pytest.approx(silhouette_score(rows, labels), abs=1e-5)
+
+
+def test_the_knee_of_a_curve_is_where_it_turns_up() -> None:
+    curve = np.r_[np.linspace(0.1, 0.2, 90), np.linspace(0.25, 3, 10)]
+    assert 0.19 <= knee(curve) <= 0.3
+    assert knee(np.zeros(5)) > 0
 
 
 def test_clusters_of_one_description_are_numbered() -> None:
@@ -93,9 +177,29 @@ def test_clusters_of_one_description_are_numbered() -> None:
     ]
 
 
-def test_it_says_when_there_are_too_few_customers_or_facts(fit: Clustering) -> None:
+def test_facts_without_words_are_named_by_their_label() -> None:
+    effects = [{"share_dairy": 1.2, "recency_days": -0.9}, {"share_dairy": -0.9, "recency_days": 0.0}]
+    assert name_clusters(effects, {"share_dairy": "Share of Dairy"}) == [
+        "Recent customers with high share of Dairy",
+        "Customers with low share of Dairy",
+    ]
+
+
+def test_it_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int, str]] = []
+    Clustering(FAST).fit(people(40), progress=lambda done, of, what: told.append((done, of, what)))
+    assert told[-1][0] == told[-1][1]
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert any("k-means on the log scale" in what for _, _, what in told)
+
+
+def test_it_says_when_there_are_too_few_customers_or_facts_or_no_such_algorithm(fit: Clustering) -> None:
     with pytest.raises(ValueError, match="more than 8 different customers"):
-        Clustering().fit(people(2)[:6])
+        Clustering(FAST).fit(people(2)[:6])
     with pytest.raises(ValueError, match="lacks the facts spend_365d"):
         fit.clusters_.assign_frame(people().drop("spend_365d"))
+    with pytest.raises(ValueError, match="no algorithm magic; take some of k-means"):
+        Clustering(Options(algorithms=("magic",))).fit(people(20))
+    with pytest.raises(ValueError, match="no scaling 'cube'"):
+        Clustering(Options(scalings=("cube",))).fit(people(20))
     assert isinstance(fit.clusters_, Clusters)

@@ -1,4 +1,4 @@
-"""One set of checks that every scorer and the clustering must pass; a new one joins the list."""
+"""One set of checks that every scorer must pass; a new one joins the list."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from decisioning.learning.clustering import Clustering
-from decisioning.learning.clusters import Clusters
 from decisioning.learning.dataset import Labelled, label, schema_for
 from decisioning.learning.features import design_matrix
 from decisioning.learning.schema import FeatureSchema
@@ -159,19 +157,3 @@ def test_priors_are_rates_drawn_towards_the_common_one(bench: Bench) -> None:
 def test_trees_need_both_outcomes(bench: Bench) -> None:
     with pytest.raises(ValueError, match="use Prior"):
         Trees(bench.schema).fit(bench.rows.X, np.zeros(len(bench.rows), np.int8))
-
-
-def test_the_clustering_passes_the_same_checks() -> None:
-    people = showings(400).with_columns(pl.when(pl.col("redeemed") == 0).then("spend_90d").alias("spend_90d"))
-    before = people.clone()
-    fit = Clustering(("orders_30d", "spend_90d"), seed=4).fit(people)
-    assert people.equals(before)
-    found = fit.clusters_
-    assert Clustering(("orders_30d", "spend_90d"), seed=4).fit(people).clusters_.to_artefact() == found.to_artefact()
-    loaded = Clusters.from_artefact(found.to_artefact())
-    assert loaded == found
-    everybody = loaded.assign_frame(people.select(reversed(people.columns)))
-    assert [loaded.assign(row) for row in people.iter_rows(named=True)] == everybody.tolist()
-    for broken in (b"", found.to_artefact()[:-9], b"[]", b'{"kind": "trees"}'):
-        with pytest.raises(ValueError, match="fit the clustering again"):
-            Clusters.from_artefact(broken)

@@ -20,6 +20,8 @@ from tools.devstack.stack import status
 
 DISK_NEEDED = 4 * 2**30
 MEMORY_NEEDED = 3 * 2**30
+# How a MaxMind DB file is known: these bytes stand before its last section, which has at most 128 KB.
+MAXMIND, MAXMIND_TAIL = b"\xab\xcd\xefMaxMind.com", 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,19 @@ def _valkey() -> Finding:
         return Finding("Valkey", "not found", str(error), needed=False)
 
 
+def _places() -> Finding:
+    path = os.environ.get("GEO_DATABASE", "")
+    if not path:
+        return Finding("places", "no GEO_DATABASE")
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - MAXMIND_TAIL))
+            good = MAXMIND in file.read()
+    except OSError as error:
+        return Finding("places", path, f"It cannot be read ({error.strerror}): mend GEO_DATABASE or unset it.")
+    return Finding("places", path, "" if good else "This is no MaxMind DB file (.mmdb): point GEO_DATABASE at one.")
+
+
 def _chromium() -> Finding:
     try:
         return Finding("Chromium", str(suite.chromium()))
@@ -132,5 +147,5 @@ def _chromium() -> Finding:
 
 LOOKS: tuple[Callable[[], Finding], ...] = (
     _python, _venv, _disk, _memory, _port, _openmp,
-    _account, _sockets, _run_folder, _postgres, _valkey, _chromium,
+    _account, _sockets, _run_folder, _postgres, _valkey, _places, _chromium,
 )  # fmt: skip

@@ -1,5 +1,5 @@
 """The pages of customers, events and identity, and those of the tracking plan and the dead letters."""
 
-from . import explorer, letters, people, plan, proposals
+from . import custom, explorer, letters, people, plan, proposals, quality
 
-__all__ = ["explorer", "letters", "people", "plan", "proposals"]
+__all__ = ["custom", "explorer", "letters", "people", "plan", "proposals", "quality"]

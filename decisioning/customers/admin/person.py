@@ -14,6 +14,8 @@ from django.http import HttpRequest
 from decisioning.config import clock
 from decisioning.console.tables import rows_of, shown
 from decisioning.store import catalogue
+from rules.admin import words
+from rules.models import Membership
 
 from ..facts import state
 from ..identity.evidence import STRENGTH
@@ -67,7 +69,7 @@ def story(customer: Customer, request: HttpRequest) -> dict[str, Any]:
         "traits": traits_of(customer, identities),
         "facts": rows_of(customer.facts, {name: fact.label for name, fact in catalogue.current().facts.items()}),
         "consents": consents_of(customer),
-        "stays": customer.memberships.select_related("segment").order_by("left_at", "-entered_at")[:LATEST],
+        **stays_of(customer),
         "merges": merges_of(customer),
         "open_links": [_open(link, ids) for link in links if not link.followed],
         "waiting": waiting_of(ids),
@@ -182,6 +184,24 @@ def _unpacked(data: bytes | memoryview) -> list[state.Told]:
 def _urls(messages: set[str], ids: Sequence[int]) -> dict[str, str]:
     found = Event.objects.filter(identity_id__in=ids, type="identify", message_id__in=messages)
     return {message: event_url(pk) for message, pk in found.values_list("message_id", "id")[: len(messages)]}
+
+
+def stays_of(customer: Customer) -> dict[str, Any]:
+    """The segments they are in now, each with why; the stays that ended last; and how many more there were."""
+    rows = customer.memberships.select_related("segment")
+    current = rows.filter(left_at__isnull=True).order_by("-entered_at", "-pk")
+    former = list(rows.filter(left_at__isnull=False).order_by("-left_at", "-pk")[: LATEST + 1])
+    return {
+        "stays": [_stay(stay) for stay in current],
+        "former_stays": [_stay(stay) for stay in former[:LATEST]],
+        "older_stays": len(former) > LATEST,
+    }
+
+
+def _stay(stay: Membership) -> dict[str, Any]:
+    left = words.told(stay.left_how, stay.left_by) if stay.left_at else None
+    entered = words.told(stay.entered_how, stay.entered_by)
+    return {"stay": stay, "segment": stay.segment, "entered": entered, "left": left}
 
 
 def merges_of(customer: Customer) -> list[Merge]:

@@ -1,21 +1,20 @@
 """A vocabulary of departments, traits and event names comes in; the list of all built-in facts comes out.
 
-`formulas.py` and `tastes.py` have each fact once; here they are put in order and told to those who ask: `facts.py` and
-`deriving.py` compute them, rules, segments and templates read their names, scorers learn from some of them.
+The modules of formulas have each fact once; here they are put in order and told to those who ask: `frame.py` and
+`deriving.py` compute them, `expiring.py` says when they change, rules, segments and templates read their names, scorers
+learn from some of them.
 """
 
 from functools import lru_cache
 from typing import Final
 
-from decisioning.customers.facts.formulas import BuiltIn, Source, activity_facts, coupon_facts, money_facts, order_facts
-from decisioning.customers.facts.tastes import (
-    rfm_facts,
-    rhythm_facts,
-    share_facts,
-    since_facts,
-    taste_facts,
-    trait_facts,
-)
+from decisioning.customers.facts.browsing import basket_facts, search_facts, view_facts
+from decisioning.customers.facts.buying import discount_facts, money_facts, order_facts
+from decisioning.customers.facts.formulas import BuiltIn, Source
+from decisioning.customers.facts.ranking import rfm_facts
+from decisioning.customers.facts.responding import content_facts, coupon_facts, message_facts
+from decisioning.customers.facts.tastes import rhythm_facts, share_facts, since_facts, taste_facts, trait_facts
+from decisioning.customers.facts.visiting import activity_facts, device_facts, place_facts, session_facts
 from decisioning.customers.facts.vocabulary import Vocabulary
 from rules.language.facts import Fact
 
@@ -29,9 +28,18 @@ def built_in_facts(vocabulary: Vocabulary) -> tuple[BuiltIn, ...]:
     """Every built-in fact, in a fixed order; the traits come last and never take a name that is taken."""
     groups = (
         activity_facts(),
+        session_facts(),
         order_facts(),
         money_facts(),
+        discount_facts(),
         coupon_facts(),
+        content_facts(),
+        message_facts(),
+        basket_facts(),
+        search_facts(),
+        view_facts(),
+        device_facts(),
+        place_facts(),
         rhythm_facts(),
         taste_facts(vocabulary),
         rfm_facts(vocabulary),

@@ -6,12 +6,12 @@
     learn_vocabulary(events, customers, now)         the names and edges that facts are made for
 
 Frames: `events` has customer_id (Int64), message_id, name (String), timestamp (Datetime UTC), properties
-(JSON text) and optionally type; `customers` has customer_id and optionally traits (JSON text). Duplicate
-message ids count once; order is no matter. Whoever asks twice calls `prepare` first and hands in what it
-returns.
+(JSON text) and optionally type and context (JSON text); `customers` has customer_id and optionally traits (JSON
+text). Duplicate message ids count once; order is no matter. Whoever asks twice calls `prepare` first and hands in
+what it returns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,10 +19,12 @@ import polars as pl
 
 from decisioning.customers.facts.catalogue import built_in_facts
 from decisioning.customers.facts.formulas import BuiltIn, Source
-from decisioning.customers.facts.history import UTC_STAMP, Prepared, prepare
-from decisioning.customers.facts.measures import DIGITS, UNITS, YEAR, cents, days, money, within
+from decisioning.customers.facts.history import SCHEMAS, UTC_STAMP, Prepared, prepare, together
+from decisioning.customers.facts.measures import DIGITS, UNITS, YEAR, days, money, within
 from decisioning.customers.facts.properties import read_traits
+from decisioning.customers.facts.tables import MAKE, READS, Tables
 from decisioning.customers.facts.vocabulary import (
+    RECENT_WINDOWS,
     Vocabulary,
     frequent_events,
     main_departments,
@@ -36,7 +38,9 @@ __all__ = [
     "facts_at",
     "facts_frame",
     "learn_vocabulary",
+    "needed",
     "prepare",
+    "together",
     "vocabulary_of",
 ]
 
@@ -109,11 +113,13 @@ def learn_vocabulary(
 
 
 def vocabulary_of(known: Prepared, customers: pl.DataFrame, now: datetime, time_zone: str = "UTC") -> Vocabulary:
-    orders = known.orders.with_columns(age=age_at(now))
+    age = pl.lit(now, UTC_STAMP) - pl.col("at")
+    orders = known.orders.with_columns(age=age.dt.total_microseconds())
     recent = pl.col("total").filter(within(YEAR))
     rfm = orders.group_by("customer_id").agg(
         recency=days(pl.col("age").min()), frequency=recent.len(), monetary=money(recent.sum())
     )
+    edges = {span: window_edges(orders, span) for span in RECENT_WINDOWS}
     return Vocabulary(
         departments=main_departments(known.lines.with_columns(pl.col("amount") / UNITS)),
         traits=trait_types(customers["traits"]) if "traits" in customers.columns else (),
@@ -122,49 +128,74 @@ def vocabulary_of(known: Prepared, customers: pl.DataFrame, now: datetime, time_
         frequency=quintile_edges(rfm["frequency"]),
         monetary=quintile_edges(rfm["monetary"]),
         time_zone=time_zone,
+        **{f"frequency_{span}d": edges[span][0] for span in RECENT_WINDOWS},
+        **{f"monetary_{span}d": edges[span][1] for span in RECENT_WINDOWS},
     )
 
 
-def facts_at(known: Prepared, customers: pl.DataFrame, now: datetime, vocabulary: Vocabulary) -> pl.DataFrame:
-    """The facts of `customers` from events that are all known to have happened by `now`."""
-    built_in = built_in_facts(vocabulary)
+def window_edges(orders: pl.DataFrame, span: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Edges of how often and how much, between fifths of the customers with orders in a window of days."""
+    mine = orders.filter(within(span)).group_by("customer_id")
+    found = mine.agg(frequency=pl.len(), monetary=money(pl.col("total").sum()))
+    return quintile_edges(found["frequency"]), quintile_edges(found["monetary"])
+
+
+def facts_at(
+    known: Prepared,
+    customers: pl.DataFrame,
+    now: datetime,
+    vocabulary: Vocabulary,
+    only: Collection[str] | None = None,
+) -> pl.DataFrame:
+    """The facts of `customers`, all or those of `only`, from events that are all known to have happened by `now`.
+
+    Customers may be asked part by part, each part with its own rows of the tables: the answers are the same.
+    """
+    asked = [fact for fact in built_in_facts(vocabulary) if only is None or fact.name in only]
+    needs = with_parts(asked, vocabulary)
     frame = customers.select(pl.col("customer_id").cast(pl.Int64)).unique(maintain_order=True)
-    for source, table in source_tables(known, now, vocabulary.time_zone).items():
-        frame = with_aggregates(frame, table, [fact for fact in built_in if fact.source is source])
-    for fact in built_in:
+    tables = Tables(known, now, vocabulary.time_zone)
+    for source in Source:
+        facts = [fact for fact in needs if fact.source is source]
+        if facts and source in MAKE:
+            frame = with_aggregates(frame, tables.table(source, columns_of(facts)), facts)
+    for fact in needs:
         if fact.source is Source.FACTS:
             frame = frame.with_columns(fact.expression.alias(fact.name))
     frame = frame.with_columns(pl.col(pl.Float64).round(DIGITS))
-    frame = frame.join(declared(customers, vocabulary), on="customer_id", how="left", maintain_order="left")
-    traits = [fact.expression.alias(fact.name) for fact in built_in if fact.source is Source.TRAITS]
-    return frame.with_columns(traits).select("customer_id", *(fact.name for fact in built_in))
+    if any(fact.source is Source.TRAITS for fact in asked):
+        frame = frame.join(declared(customers, vocabulary), on="customer_id", how="left", maintain_order="left")
+    traits = [fact.expression.alias(fact.name) for fact in asked if fact.source is Source.TRAITS]
+    return frame.with_columns(traits).select("customer_id", *(fact.name for fact in asked))
 
 
-def source_tables(known: Prepared, now: datetime, time_zone: str) -> dict[Source, pl.DataFrame]:
-    """The tables that expressions are grouped over, with the columns `Source` promises."""
-    local = pl.col("at").dt.convert_time_zone(time_zone)
-    minute = local.dt.hour().cast(pl.Int64) * 60 + local.dt.minute()
-    age = age_at(now)
-    clock = {"age": age, "day": local.dt.date()}
-    lines = known.lines.with_columns(age=age).filter(within(YEAR))
-    return {
-        Source.EVENTS: known.events.with_columns(**clock),
-        Source.ORDERS: known.orders.with_columns(**clock, minute=minute, weekday=local.dt.weekday() - 1),
-        Source.DEPARTMENTS: amounts(lines, "department"),
-        Source.CATEGORIES: amounts(lines, "category"),
-        Source.BRANDS: amounts(lines, "brand"),
-    }
+def with_parts(asked: Sequence[BuiltIn], vocabulary: Vocabulary) -> list[BuiltIn]:
+    """These facts and those they are computed from, in the order of the catalogue."""
+    named = {fact.name: fact for fact in built_in_facts(vocabulary)}
+    wanted, waiting = dict[str, BuiltIn](), list(asked)
+    while waiting:
+        fact = waiting.pop()
+        if fact.name not in wanted:
+            wanted[fact.name] = fact
+            if fact.source is Source.FACTS:
+                waiting += [named[name] for name in fact.expression.meta.root_names()]
+    return [fact for fact in named.values() if fact.name in wanted]
 
 
-def age_at(now: datetime) -> pl.Expr:
-    """Microseconds from the row's `at` to now."""
-    return (pl.lit(now, UTC_STAMP) - pl.col("at")).dt.total_microseconds()
+def columns_of(facts: Iterable[BuiltIn]) -> list[str]:
+    """The columns that the expressions of these facts read."""
+    return list(dict.fromkeys(name for fact in facts for name in fact.expression.meta.root_names()))
 
 
-def amounts(lines: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Spend in cents and age of the last purchase, a row a customer and value of the column."""
-    known = lines.filter(pl.col(column).is_not_null())
-    return known.group_by("customer_id", column).agg(cents(pl.col("amount").sum()), pl.col("age").min())
+def needed(vocabulary: Vocabulary, only: Collection[str] | None = None) -> dict[str, list[str]]:
+    """The tables of `Prepared`, and of each the columns, that `facts_at` reads for these facts, or for all."""
+    asked = [fact for fact in built_in_facts(vocabulary) if only is None or fact.name in only]
+    found: dict[str, set[str]] = {}
+    for fact in with_parts(asked, vocabulary):
+        for table, columns in READS.get(fact.source, {}).items():
+            mine = found.setdefault(table, {"customer_id", "at"})
+            mine |= set(columns) | (set(fact.expression.meta.root_names()) & SCHEMAS[table].keys())
+    return {table: [name for name in SCHEMAS[table] if name in mine] for table, mine in found.items()}
 
 
 def with_aggregates(frame: pl.DataFrame, table: pl.DataFrame, facts: Sequence[BuiltIn]) -> pl.DataFrame:

@@ -139,3 +139,11 @@ def value_of(history: History, heard: Heard | None, now: int) -> Any:
     if history.window is not None:
         return language.answer(history, heard.readings, now)
     return AGGREGATES[history.aggregate].result(_summed(heard, now), now)
+
+
+def latest_of(history: History, heard: Heard, now: int) -> int | None:
+    """When the last event of a `DAYS SINCE` was that counts at `now` (microseconds)."""
+    if history.window is None:
+        latest: int | None = _summed(heard, now)
+        return latest
+    return max((at for at, _ in heard.readings if now - history.window.micros <= at <= now), default=None)

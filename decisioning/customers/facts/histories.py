@@ -16,16 +16,30 @@ from rules.language.history import columns, needs
 from rules.language.nodes import History, Node
 from rules.models import Rule, Segment
 
+from . import defining
+from .custom import Customs
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def wanted() -> dict[str, History]:
-    """Every history that decisions, segments or campaigns now ask for, by the name of its fact."""
-    return needs(published())
+    """Every history that decisions, segments, campaigns or custom facts now ask for, by its canonical text."""
+    return needs(published()) | customs().histories
+
+
+def marks() -> set[str]:
+    """What everybody's facts must hold: histories by their texts, custom facts by their marks."""
+    found = customs()
+    return {*needs(published()), *found.histories, *found.marks}
+
+
+def customs() -> Customs:
+    """The published custom facts. What only they ask for is no fact of its own."""
+    return defining.published(needs(published()))
 
 
 def published() -> list[Node]:
-    """Every rule and condition that decisions, segments or campaigns now follow, parsed; in the order of their texts."""
+    """Every rule and condition that decisions, segments or campaigns now follow, parsed; in order of their texts."""
     texts = {
         *Rule.objects.filter(active=True, published__isnull=False).values_list("published__text", flat=True),
         *Segment.objects.filter(active=True, kind=Segment.Kind.CONDITION).values_list("condition", flat=True),

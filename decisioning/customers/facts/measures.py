@@ -11,13 +11,14 @@ from typing import Final
 import polars as pl
 
 DAY: Final = 86_400_000_000  # microseconds
+HOUR: Final = 3_600_000_000
 YEAR: Final = 365
 WINDOWS: Final = (7, 30, 90, YEAR)  # days
 LARGEST: Final = 1e9  # an amount beyond it is a mistake and counts as missing
 UNITS: Final = 10_000  # of an amount: hundredths of a cent
 DIGITS: Final = 6
 WAVE: Final = 1_000_000_000  # sines are summed in whole billionths
-MINUTES, WEEKDAYS = 1440, 7
+MINUTES, WEEKDAYS, SEASON = 1440, 7, 366
 
 
 def rounded(value: float) -> float:
@@ -28,6 +29,11 @@ def rounded(value: float) -> float:
 def within(days: int) -> pl.Expr:
     """True for rows of the last `days` days: now − days < at ≤ now."""
     return pl.col("age") < days * DAY
+
+
+def within_hours(days: int) -> pl.Expr:
+    """The same by the whole hour a row falls in: `hour_age` is how long ago that hour began."""
+    return pl.col("hour_age") < days * DAY
 
 
 # -- amounts, in whole `UNITS`
@@ -81,6 +87,15 @@ def days_of(age: int | None) -> float | None:
     return None if age is None else (age + DAY // 2_000_000) // (DAY // 1_000_000) / 1e6
 
 
+def hours(age: pl.Expr) -> pl.Expr:
+    """Hours with `DIGITS` after the point."""
+    return ((age + HOUR // 2_000_000) // (HOUR // 1_000_000) / 1e6).round(DIGITS)
+
+
+def hours_of(age: int | None) -> float | None:
+    return None if age is None else (age + HOUR // 2_000_000) // (HOUR // 1_000_000) / 1e6
+
+
 # -- quotients
 
 
@@ -114,4 +129,6 @@ def _table(period: int, half: str) -> list[int]:
     return [round(wave(step * (2 * math.pi / period)) * WAVE) for step in range(period)]
 
 
-TABLES: Final = {(period, half): _table(period, half) for period in (MINUTES, WEEKDAYS) for half in ("sin", "cos")}
+TABLES: Final = {
+    (period, half): _table(period, half) for period in (MINUTES, WEEKDAYS, SEASON) for half in ("sin", "cos")
+}

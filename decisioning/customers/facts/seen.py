@@ -1,18 +1,29 @@
-"""A customer's state and a moment come in; what was known then, counted in windows, comes out, ready for formulas."""
+"""A customer's state and a moment come in; what was known then, counted in windows, comes out, ready for formulas.
+
+Nothing is counted before a formula asks for it, and nothing twice.
+"""
 
 from bisect import bisect_right
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar, overload
 from zoneinfo import ZoneInfo
 
-from decisioning.customers.facts.measures import DAY, WINDOWS, YEAR, cents_of, ratio_of
-from decisioning.customers.facts.state import EPOCH, MICROSECOND, QUARTER, State
+from decisioning.customers.facts import activity, counting, sighting
+from decisioning.customers.facts.baskets import ANSWERED, LIFE, Basket, basket_of, unanswered
+from decisioning.customers.facts.events import ORDER
+from decisioning.customers.facts.measures import DAY, UNITS, WINDOWS, YEAR, cents_of, ratio_of
+from decisioning.customers.facts.state import EPOCH, MICROSECOND, QUARTER, Bought, State
+from decisioning.customers.facts.telling import traits_of
 
 MINUTE: Final = 60_000_000
-MONDAY: Final = 3  # the weekday of 1 January 1970, counted from Monday
 AT: Final = attrgetter("at")
+ALL_WINDOWS: Final[tuple[int | None, ...]] = WINDOWS
+SPANS: Final = tuple(days * DAY for days in WINDOWS)
+FIRST_DAY: Final = date(1970, 1, 1).toordinal()
+Value = TypeVar("Value")
 
 
 class Clock(dict[int, int | None]):
@@ -40,118 +51,259 @@ def clock_of(time_zone: str) -> Clock:
     return Clock(ZoneInfo(time_zone))
 
 
+@lru_cache(maxsize=4096)
+def day_of(day: int) -> tuple[int, int, int]:
+    """Of a day since 1970 the weekday (Monday is 0), the place in its year (from 0) and the quarter (from 1)."""
+    date_of = date.fromordinal(day + FIRST_DAY)
+    return date_of.weekday(), date_of.timetuple().tm_yday - 1, (date_of.month + 2) // 3
+
+
+class once(Generic[Value]):
+    """An attribute computed when it is first asked for. `functools.cached_property` takes a lock for it until 3.12."""
+
+    def __init__(self, work: Callable[["Seen"], Value]) -> None:
+        self.work, self.name = work, work.__name__
+
+    @overload
+    def __get__(self, seen: None, owner: type) -> "once[Value]": ...
+    @overload
+    def __get__(self, seen: "Seen", owner: type) -> Value: ...
+    def __get__(self, seen: "Seen | None", owner: type) -> "once[Value] | Value":
+        if seen is None:
+            return self
+        value = seen.__dict__[self.name] = self.work(seen)
+        return value
+
+
+class part(Generic[Value]):
+    """One of several attributes that are computed together, by a method that puts all of them into `__dict__`."""
+
+    def __init__(self, work: Callable[["Seen"], None]) -> None:
+        self.work = work
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, seen: None, owner: type) -> "part[Value]": ...
+    @overload
+    def __get__(self, seen: "Seen", owner: type) -> Value: ...
+    def __get__(self, seen: "Seen | None", owner: type) -> "part[Value] | Value":
+        if seen is None:
+            return self
+        self.work(seen)
+        found: Value = seen.__dict__[self.name]
+        return found
+
+
 class Seen:
     """What formulas read of one customer at `now` (microseconds). Windows are in days, None is all-time.
 
-    `visits`, `orders`: counts; `spend`: units; `year`: the orders of the last 365 days, `minutes` and `weekdays` when
-    they were; `departments`, `categories`, `brands`: cents by name, last 365 days.
+    Nothing in the state lies after `now`. `scores` are for formulas that share some.
     """
 
-    __slots__ = (
-        "brands",
-        "categories",
-        "departments",
-        "departments_total",
-        "first_order",
-        "minutes",
-        "now",
-        "orders",
-        "recent_categories",
-        "spend",
-        "state",
-        "tenure",
-        "traits",
-        "visits",
-        "weekdays",
-        "year",
-    )
+    def __init__(self, state: State, now: int, clock: Clock) -> None:
+        self.state, self.now, self.clock = state, now, clock
+        self.scores: dict[object, list[int | None]] = {}
 
-    def __init__(self, state: State, traits: dict[str, Any], now: int, time_zone: str) -> None:
-        self.state, self.traits, self.now = state, traits, now
-        clock = clock_of(time_zone)
-        self._see_visits(state, clock)
-        self._see_orders(state, clock)
-        self._see_lines(state)
+    def at(self, later: int) -> "Seen":
+        """The same customer at another moment, when nothing has happened since."""
+        return Seen(self.state, later, self.clock)
 
-    def _see_visits(self, state: State, clock: Clock) -> None:
-        now, active, local = self.now, state.active, clock.local
-        days = [local(at) // DAY for at in active[: bisect_right(active, now)]]
-        before = [local(quarter * QUARTER) // DAY for quarter in state.visited]
-        self.visits: dict[int | None, int] = {None: len({*before, *days})}
-        for span in WINDOWS:
-            self.visits[span] = len(set(days[bisect_right(active, now - span * DAY) :]))
-        self.tenure = None if state.first is None or state.first > now else now - state.first
+    @once
+    def traits(self) -> dict[str, Any]:
+        return traits_of(self.state)
 
-    def _see_orders(self, state: State, clock: Clock) -> None:
-        times = [order.at for order in state.orders]
-        count = bisect_right(times, self.now)
-        totals = [order.total for order in state.orders[:count]]
-        self.orders: dict[int | None, int] = {None: state.past_orders + count}
-        self.spend: dict[int | None, int] = {None: state.past_spend + sum(totals)}
-        for span in WINDOWS:
-            start = bisect_right(times, self.now - span * DAY, hi=count)
-            self.orders[span], self.spend[span] = count - start, sum(totals[start:])
-        self.year = state.orders[count - self.orders[YEAR] : count]
-        firsts = [at for at in (state.past_first, times[0] if count else None) if at is not None]
-        self.first_order = min(firsts) if firsts else None
-        walls = [clock.local(order.at) for order in self.year]
-        self.minutes = [wall % DAY // MINUTE for wall in walls]
-        self.weekdays = [(wall // DAY + MONDAY) % 7 for wall in walls]
+    # -- visits and sessions
 
-    def _see_lines(self, state: State) -> None:
-        amounts: tuple[dict[int, int], ...] = ({}, {}, {})
-        recent: set[int] = set()
-        limit = self.now - 30 * DAY
-        departments, categories, brands = amounts
+    @once
+    def day_ends(self) -> dict[int, int]:
+        """The last activity of each local day that was not forgotten, by the day."""
+        clock, offsets, found = self.clock, self.clock.get, dict[int, int]()
+        for at in self.state.ends:
+            offset = offsets(at // DAY)
+            found[(clock.local(at) if offset is None else at + offset) // DAY] = at
+        return found
+
+    @once
+    def visit_ends(self) -> list[int]:
+        """The same, rising."""
+        return sorted(self.day_ends.values())
+
+    def visits(self, days: int | None) -> int:
+        """Days with activity."""
+        if days is None:
+            if not self.state.visited:
+                return len(self.day_ends)
+            local = self.clock.local
+            return len({local(quarter * QUARTER) // DAY for quarter in self.state.visited} | self.day_ends.keys())
+        ends = self.visit_ends
+        return len(ends) - bisect_right(ends, self.now - days * DAY)
+
+    @once
+    def sessions(self) -> list[activity.Session]:
+        state = self.state
+        return activity.sessions(state.starts, state.ends, state.counts)
+
+    @once
+    def session_ends(self) -> list[int]:
+        return [session[1] for session in self.sessions]
+
+    def sessions_in(self, days: int) -> int:
+        """How many sessions ended in the window."""
+        ends = self.session_ends
+        return len(ends) - bisect_right(ends, self.now - days * DAY)
+
+    @once
+    def quarter(self) -> tuple[int, int, int]:
+        """Of the sessions of the last 90 days: how many, how long together (µs), and their events."""
+        number = self.sessions_in(90)
+        if not number:
+            return 0, 0, 0
+        mine = self.sessions[-number:]
+        return number, sum([end - start for start, end, _ in mine]), sum([count for _, _, count in mine])
+
+    # -- orders
+
+    def _see_orders(self) -> None:
+        orders, now = self.state.orders, self.now
+        times, totals = [order.at for order in orders], [order.total for order in orders]
+        number = len(times)
+        starts = [bisect_right(times, now - span) for span in SPANS]
+        self.__dict__["order_times"] = times
+        self.__dict__["orders"] = dict(zip(ALL_WINDOWS, [number - start for start in starts], strict=False))
+        self.__dict__["spend"] = dict(zip(ALL_WINDOWS, [sum(totals[start:]) for start in starts], strict=False))
+        self.__dict__["year"] = orders[starts[-1] :] if starts[-1] else orders
+        self.orders[None], self.spend[None] = self.state.past_orders + number, self.state.past_spend + sum(totals)
+
+    order_times: part[list[int]] = part(_see_orders)
+    orders: part[dict[int | None, int]] = part(_see_orders)
+    """How many, by window."""
+    spend: part[dict[int | None, int]] = part(_see_orders)
+    """Units, by window."""
+    year: part[list[Bought]] = part(_see_orders)
+    """The orders of the last 365 days."""
+
+    @once
+    def first_order(self) -> int | None:
+        return activity.least(self.state.past_first, self.order_times[0] if self.order_times else None)
+
+    def _see_rhythm(self) -> None:
+        local = self.clock.local
+        walls = [divmod(local(order.at), DAY) for order in self.year]
+        days = [day_of(day) for day, _ in walls]
+        self.__dict__["minutes"] = [rest // MINUTE for _, rest in walls]
+        self.__dict__["weekdays"] = [weekday for weekday, _, _ in days]
+        self.__dict__["seasons"] = [season for _, season, _ in days]
+        self.__dict__["quarters"] = [quarter for _, _, quarter in days]
+
+    # Of the orders of the year, on the clock of the vocabulary's zone: minute of the day, weekday (Monday is 0), day of
+    # the year (from 0) and quarter of the year (from 1).
+    minutes: part[list[int]] = part(_see_rhythm)
+    weekdays: part[list[int]] = part(_see_rhythm)
+    seasons: part[list[int]] = part(_see_rhythm)
+    quarters: part[list[int]] = part(_see_rhythm)
+
+    # -- what was bought
+
+    @once
+    def amounts(self) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+        """Cents by department, category and brand, last 365 days."""
+        departments, categories, brands = dict[int, int](), dict[int, int](), dict[int, int]()
         for order in self.year:
             for department, category, brand, amount in order.lines:
                 departments[department] = departments.get(department, 0) + amount
                 categories[category] = categories.get(category, 0) + amount
                 brands[brand] = brands.get(brand, 0) + amount
-            if order.at > limit:
-                recent.update(line[1] for line in order.lines)
-        self.departments, self.categories, self.brands = (_named(state.words, found) for found in amounts)
-        self.departments_total = sum(self.departments.values())
-        self.recent_categories = [state.words[word] for word in recent if word >= 0]
+        words, half, cent = self.state.words, UNITS // 200, UNITS // 100  # as `cents_of`, without its call
+        return (
+            {words[word]: (amount + half) // cent for word, amount in departments.items() if word >= 0},
+            {words[word]: (amount + half) // cent for word, amount in categories.items() if word >= 0},
+            {words[word]: (amount + half) // cent for word, amount in brands.items() if word >= 0},
+        )
+
+    @once
+    def departments_total(self) -> int:
+        return sum(self.amounts[0].values())
+
+    @once
+    def recent_categories(self) -> list[str]:
+        """Categories bought from in the last 30 days."""
+        limit, words = self.now - 30 * DAY, self.state.words
+        recent = {line[1] for order in self.year if order.at > limit for line in order.lines}
+        return [words[word] for word in recent if word >= 0]
+
+    def saved(self, column: str) -> float | None:
+        """What discounts took off the full price of the last 365 days."""
+        saved = cents_of(sum([getattr(order, column) for order in self.year]))
+        return ratio_of(saved, saved + cents_of(self.spend[YEAR]))
+
+    # -- baskets, looks and searches
+
+    @once
+    def basket(self) -> Basket:
+        touches = self.state.touches
+        return basket_of(touches, max(self.last(ORDER) or 0, self.now - LIFE)) if touches else Basket()
+
+    def abandoned(self, days: int) -> int:
+        """Checkouts in the window that no order followed."""
+        if not self.state.checkouts:
+            return 0
+        found = unanswered(self.state.checkouts, self.order_times)
+        return sum(self.now - days * DAY < at <= self.now - ANSWERED for at in found)
+
+    @once
+    def looks(self) -> dict[str, int]:
+        """Looks at products by category, last 90 days."""
+        limit, found = counting.hour_of(self.now - 90 * DAY), dict[str, int]()
+        for name, hours in self.state.viewed.items():
+            if name and hours[-2] > limit:
+                found[name] = sum(hours[1::2]) if hours[0] > limit else counting.number_in(hours, self.now, 90)
+        return found
+
+    def number(self, name: str, days: int) -> int:
+        """How many events of a counted name there were in the window."""
+        hours = self.state.counted.get(name)
+        return 0 if hours is None else counting.number_in(hours, self.now, days)
+
+    # -- when and where
 
     def last(self, name: str) -> int | None:
         """When the last event of the name was."""
         times = self.state.names.get(name)
-        if times is None:
-            return None
-        if times[-1] <= self.now and len(times) > 1:
-            return times[-1]
-        place = bisect_right(times, self.now, lo=1)
-        return times[place - 1] if place > 1 else None
+        return None if times is None else times[1]
 
     def since(self, name: str) -> int | None:
         """Microseconds since the last event of the name."""
-        last = self.last(name)
-        return None if last is None else self.now - last
+        times = self.state.names.get(name)
+        return None if times is None else self.now - times[1]
+
+    def told(self, unit: int, place: int) -> str | None:
+        """What was last told of one of `contexts.UNITS`, at that place of it."""
+        sight = self.state.sights.get(unit)
+        return None if sight is None else sight[1][place] or None
+
+    def systems(self, days: int) -> int:
+        """Different devices with their systems in the window."""
+        limit = self.now // DAY - days
+        return sum([mine[-1] > limit for mine in self.state.devices.values()])
+
+    def usual_device(self) -> str | None:
+        devices = self.state.devices
+        return sighting.usual(sighting.by_kind(devices), self.now) if devices else None
+
+    def usual_country(self) -> str | None:
+        countries = self.state.countries
+        return sighting.usual(countries, self.now) if countries else None
+
+    # -- redemptions
 
     def coupons(self, days: int) -> int:
         """Coupons redeemed in the window."""
-        return sum(one.coupons for one in self.state.redeemed if self._within(one.at, days))
+        limit = self.now - days * DAY
+        return sum(one.coupons for one in self.state.redeemed if one.at > limit)
 
     def answered(self, days: int) -> int:
         """Different contents redeemed in the window."""
-        found = {one.content_key for one in self.state.redeemed if self._within(one.at, days)}
-        return len(found - {None})
-
-    def campaigns(self, days: int) -> int:
-        """Campaigns received in the window."""
-        received = self.state.received
-        return bisect_right(received, self.now) - bisect_right(received, self.now - days * DAY)
-
-    def saved(self, column: str) -> float | None:
-        """What discounts took off the full price of the last 365 days."""
-        saved = cents_of(sum(map(attrgetter(column), self.year)))
-        return ratio_of(saved, saved + cents_of(self.spend[YEAR]))
-
-    def _within(self, at: int, days: int) -> bool:
-        return self.now - days * DAY < at <= self.now
-
-
-def _named(words: list[str], amounts: dict[int, int]) -> dict[str, int]:
-    """Cents by name, without what has none."""
-    return {words[word]: cents_of(amount) for word, amount in amounts.items() if word >= 0}
+        limit = self.now - days * DAY
+        return len({one.content_key for one in self.state.redeemed if one.at > limit} - {None})

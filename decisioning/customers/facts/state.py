@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import accumulate
-from operator import sub
+from operator import add, sub
 from typing import Any, Final
 
 import msgspec
@@ -19,17 +19,18 @@ MICROSECOND: Final = timedelta(microseconds=1)
 DAY: Final = 86_400_000_000
 QUARTER: Final = 900_000_000
 """A quarter of an hour: since 2012 no zone's clock has a midnight or a change within one, but once in Antarctica."""
-LAYOUT: Final = 1  # a state of another layout cannot be read and is rebuilt from the log
+LAYOUT: Final = 2  # a state of another layout cannot be read and is rebuilt from the log
 
 
 class FoldedEvent(msgspec.Struct, frozen=True, gc=False):
-    """What the fold reads of one event. `timestamp` has a zone, `properties` is a JSON text."""
+    """What the fold reads of one event. `timestamp` has a zone, `properties` and `context` are JSON texts."""
 
     message_id: str
     type: str
     name: str
     timestamp: datetime
     properties: str
+    context: str = "{}"
 
 
 class Bought(msgspec.Struct, array_like=True, gc=False):
@@ -54,6 +55,16 @@ class Redeemed(msgspec.Struct, array_like=True, gc=False):
     content_key: str | None
 
 
+class Touch(msgspec.Struct, array_like=True, gc=False, order=True, frozen=True):
+    """Something done to the basket: see `shopping.py` for `kind`; `quantity` in hundredths, `price` in units."""
+
+    at: int
+    kind: int
+    product: str = ""
+    quantity: int = 0
+    price: int = -1  # not told
+
+
 class Told(msgspec.Struct, array_like=True, gc=False):
     """Traits that one identify event told and no later one has overwritten, as a JSON object."""
 
@@ -74,33 +85,53 @@ class Heard(msgspec.Struct, array_like=True, gc=False):
     readings: list[tuple[int, Any]] = msgspec.field(default_factory=list)
 
 
-class State(msgspec.Struct, array_like=True):
+Hours = list[int]
+"""An hour (see `counting.hour_of`) and how often, the next hour and how often, …: rising."""
+Sight = tuple[int, tuple[str, ...]]
+"""When something was last told, and what ("" where it was not)."""
+
+
+class State(msgspec.Struct, array_like=True, gc=False):
     """All times are microseconds since 1970 UTC, all lists are in rising order of time.
 
-    `names`: event name → how many there were, then the times that a later moment may ask for. `first`: the first
-    activity. `visited`: quarters of an hour (since 1970) with activity that left all windows, thinned so that every day
-    is still touched. `active`: the first and the last activity of each quarter of an hour.
-    `past_…`: orders that left all windows: how many, their total, the first one's time.
+    `names`: event name → how many there were, and when the last. `first`, `last`: activity. `visited`: quarters of an
+    hour (since 1970) with activity that left all windows, thinned so that every day is still touched.
+    `starts`, `ends`, `counts`: of each quarter of an hour with later activity the first, the last and how many.
+    `past_…`: orders that left all windows: how many, their total, the first one's time. `checkouts`: those that no
+    order answered. `counted`, `viewed`: how often by event name, and looks at products by category ("" for none).
+    `searched`: the latest queries and when. `sights`: what `contexts.UNITS` last was. `devices`, `countries`: days
+    (since 1970) with each. `ahead`: events the clock has not come to, as they came.
     """
 
     names: dict[str, list[int]] = msgspec.field(default_factory=dict)
     first: int | None = None
+    last: int | None = None
     visited: list[int] = msgspec.field(default_factory=list)
-    active: list[int] = msgspec.field(default_factory=list)
+    starts: list[int] = msgspec.field(default_factory=list)
+    ends: list[int] = msgspec.field(default_factory=list)
+    counts: list[int] = msgspec.field(default_factory=list)
     past_orders: int = 0
     past_spend: int = 0
     past_first: int | None = None
     orders: list[Bought] = msgspec.field(default_factory=list)
     words: list[str] = msgspec.field(default_factory=list)
-    received: list[int] = msgspec.field(default_factory=list)
     redeemed: list[Redeemed] = msgspec.field(default_factory=list)
+    touches: list[Touch] = msgspec.field(default_factory=list)
+    checkouts: list[int] = msgspec.field(default_factory=list)
+    counted: dict[str, Hours] = msgspec.field(default_factory=dict)
+    viewed: dict[str, Hours] = msgspec.field(default_factory=dict)
+    searched: dict[str, int] = msgspec.field(default_factory=dict)
+    sights: dict[int, Sight] = msgspec.field(default_factory=dict)
+    devices: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    countries: dict[str, list[int]] = msgspec.field(default_factory=dict)
     told: list[Told] = msgspec.field(default_factory=list)
     heard: dict[str, Heard] = msgspec.field(default_factory=dict)
+    ahead: list[FoldedEvent] = msgspec.field(default_factory=list)
 
     @property
     def events(self) -> int:
-        """How many events were folded, all-time."""
-        return sum(times[0] for times in self.names.values())
+        """How many events it holds, all-time."""
+        return sum(times[0] for times in self.names.values()) + len(self.ahead)
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -110,13 +141,25 @@ _decoder: Final = msgspec.msgpack.Decoder(State)
 def pack(state: State) -> bytes:
     """The state as msgpack, to be stored; it stays as it is."""
     # Distances are short numbers, and so half as long as times.
-    return _encoder.encode(replace(state, visited=_distances(state.visited), active=_distances(state.active)))
+    starts = state.starts
+    return _encoder.encode(
+        replace(
+            state,
+            visited=_distances(state.visited),
+            starts=_distances(starts),
+            ends=list(map(sub, state.ends, starts)),
+        )
+    )
 
 
 def unpack(data: bytes | memoryview) -> State:
     """The state `pack` was given. Raises `msgspec.MsgspecError` for anything else: rebuild it from the log then."""
     state = _decoder.decode(data)
-    state.visited, state.active = list(accumulate(state.visited)), list(accumulate(state.active))
+    if state.visited:
+        state.visited = list(accumulate(state.visited))
+    if state.starts:
+        state.starts = list(accumulate(state.starts))
+        state.ends = list(map(add, state.ends, state.starts))
     return state
 
 
@@ -139,6 +182,22 @@ def micros_of(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
+class _Days(dict[int, str]):
+    """The date of each day since 1970 as a text; as many as there are days."""
+
+    def __missing__(self, day: int) -> str:
+        self[day] = (EPOCH + timedelta(days=day)).date().isoformat()
+        return self[day]
+
+
+_days: Final = _Days()
+
+
 def moment_text(micros: int | None) -> str | None:
     """The moment as an RFC 3339 text in UTC, as facts are stored."""
-    return None if micros is None else (EPOCH + timedelta(microseconds=micros)).isoformat()[:-6] + "Z"
+    if micros is None:
+        return None
+    seconds, fraction = divmod(micros, 1_000_000)
+    day, second = divmod(seconds, 86_400)
+    text = f"{_days[day]}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+    return f"{text}.{fraction:06d}Z" if fraction else f"{text}Z"

@@ -30,7 +30,8 @@ ON CONFLICT (identity_id) DO UPDATE SET data = excluded.data, schema = excluded.
                                         changed_at = excluded.changed_at
 """
 LOG = """
-SELECT e.identity_id, e.message_id, e.type, e.name, e.timestamp, e.properties::text FROM customers_event e
+SELECT e.identity_id, e.message_id, e.type, e.name, e.timestamp, e.properties::text, e.context::text
+FROM customers_event e
 WHERE e.identity_id = ANY(%s) AND NOT e.bot
 AND NOT EXISTS (SELECT FROM customers_pending p WHERE p.event_id = e.id)
 """
@@ -85,14 +86,15 @@ def _rebuild(streams: Sequence[Stream], histories: Mapping[str, History]) -> Non
         for identity, *values in cursor.fetchall():
             events.setdefault(identity, []).append(FoldedEvent(*values))
     for stream in streams:
-        # Also an empty one is kept: most identifiers are only ever met beside a stronger one.
-        stream.state = fold(None, events.get(stream.identity, []), histories)
+        # Also an empty one is kept: most identifiers are only ever met beside a stronger one. Whoever goes on with it
+        # knows the clock, and takes in what has happened by then.
+        stream.state = State(ahead=events.get(stream.identity, []))
         stream.changed = True
 
 
 def take_in(stream: Stream, events: Sequence[FoldedEvent], now: datetime, histories: Mapping[str, History]) -> None:
     """Fold new events into a stream."""
-    stream.state = prune(fold(stream.state, events, histories), now, histories)
+    stream.state = prune(fold(stream.state, events, histories, now), now, histories)
     stream.changed = True
 
 
@@ -103,10 +105,13 @@ def together(streams: Iterable[Stream]) -> State:
 
 
 def save(streams: Iterable[Stream], now: datetime, histories: Mapping[str, History]) -> None:
-    """Write the states that changed."""
+    """Write the states that changed, as of now."""
     rows = [(stream.identity, stream.state) for stream in streams if stream.changed and stream.state is not None]
     if not rows:
         return
+    for _, state in rows:
+        if state.ahead:
+            prune(state, now, histories)
     columns = [
         arrays.bigints([identity for identity, _ in rows]),
         arrays.binaries([pack(state) for _, state in rows]),

@@ -1,17 +1,19 @@
-"""What a customer bought, when, and the shop's vocabulary come in; one formula a fact, in both shapes, comes out.
+"""What a customer bought, when, and the shop's vocabulary come in; one formula a fact, in every form, comes out.
 
-The other half of `formulas.py`: the hours and things a customer prefers, how they compare with everybody, and traits.
+The hours, seasons and things a customer prefers, the days since each event, and traits.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
 from typing import Any, Final
 
 import polars as pl
 
-from decisioning.customers.facts.formulas import ORDER, BuiltIn, One, Source, number, orders_in, spent_in
+from decisioning.customers.facts.buying import order_times
+from decisioning.customers.facts.formulas import BuiltIn, One, Source, most_of, number, since
 from decisioning.customers.facts.measures import (
     MINUTES,
+    SEASON,
     WEEKDAYS,
     YEAR,
     days,
@@ -22,6 +24,7 @@ from decisioning.customers.facts.measures import (
     ratio_of,
     within,
 )
+from decisioning.customers.facts.moving import Ageing, leaving, stepping
 from decisioning.customers.facts.properties import AS_TYPE
 from decisioning.customers.facts.seen import Seen
 from decisioning.customers.facts.vocabulary import Vocabulary, slug
@@ -29,47 +32,86 @@ from decisioning.customers.facts.vocabulary import Vocabulary, slug
 FAVOURITES: Final = 5
 
 
+QUARTERS: Final = ("Q1", "Q2", "Q3", "Q4")
+SATURDAY: Final = 5
+LEFT: Final = leaving(order_times, YEAR)
+
+
 def rhythm_facts() -> Iterator[BuiltIn]:
-    """When the customer orders, on the clock and in the week, as points on a circle.
+    """When the customer orders, on the clock, in the week and in the year, as points on a circle.
 
     The mean of the unit vectors: near (0, 0) for somebody without habits, of length 1 for somebody with one
     hour.
     """
-    for name, column, period in (("hour", "minute", MINUTES), ("weekday", "weekday", WEEKDAYS)):
+    rhythms: tuple[tuple[str, str, int, Callable[[Seen], list[int]]], ...] = (
+        ("hour", "minute", MINUTES, lambda seen: seen.minutes),
+        ("weekday", "weekday", WEEKDAYS, lambda seen: seen.weekdays),
+        ("season", "season", SEASON, lambda seen: seen.seasons),
+    )
+    for name, column, period, values in rhythms:
         for half in ("sin", "cos"):
             text = f"{'Sine' if half == 'sin' else 'Cosine'} of the usual {name} of ordering, −1 to 1."
+            how, one = mean_wave(column, period, half, within(YEAR)), _wave(values, period, half)
             label = f"Usual {name} ({half})"
-            how = mean_wave(column, period, half, within(YEAR))
-            yield number(f"{name}_{half}", label, text, Source.ORDERS, how, _wave(column, period, half))
+            yield number(f"{name}_{half}", label, text, Source.ORDERS, how, one, when=stepping(one, LEFT))
+    year = within(YEAR)
+    text = "Share of the last 365 days' orders on Saturdays and Sundays, 0 to 1; missing without orders."
+    how, when = ratio((year & (pl.col("weekday") >= SATURDAY)).sum(), year.sum()), stepping(_weekends, LEFT)
+    yield number("weekend_order_share", "Orders at weekends", text, Source.ORDERS, how, _weekends, when=when)
+    text = "The quarter of the year with most of the last 365 days' orders; of two with as many the earlier one."
+    numbers = [((pl.col("quarter") == quarter) & year).sum() for quarter in (1, 2, 3, 4)]
+    most, when = pl.max_horizontal(numbers), stepping(_busiest, LEFT)
+    best = reduce(
+        lambda later, pair: pl.when((pair[0] == most) & (most > 0)).then(pl.lit(pair[1])).otherwise(later),
+        reversed(list(zip(numbers, QUARTERS, strict=True))),
+        pl.lit(None, pl.String),
+    )
+    label = "Busiest quarter"
+    yield BuiltIn("busiest_quarter", "text", label, text, Source.ORDERS, best, _busiest, when=when, values=QUARTERS)
 
 
-def _wave(column: str, period: int, half: str) -> One:
-    if column == "minute":
-        return lambda seen: mean_wave_of(seen.minutes, period, half)
-    return lambda seen: mean_wave_of(seen.weekdays, period, half)
+def _wave(values: Callable[[Seen], list[int]], period: int, half: str) -> One:
+    return lambda seen: mean_wave_of(values(seen), period, half)
+
+
+def _weekends(seen: Seen) -> float | None:
+    return ratio_of(sum(day >= SATURDAY for day in seen.weekdays), len(seen.weekdays))
+
+
+def _busiest(seen: Seen) -> str | None:
+    quarters = seen.quarters
+    return QUARTERS[max((1, 2, 3, 4), key=quarters.count) - 1] if quarters else None
 
 
 def taste_facts(vocabulary: Vocabulary) -> Iterator[BuiltIn]:
     """What the spend of the last 365 days went to."""
+    one: One
     text = "The department with most spend in the last 365 days; missing without spend."
-    how, one = by_amount("department").first(), _favourite_department
-    yield BuiltIn("favourite_department", "text", "Favourite department", text, Source.DEPARTMENTS, how, one)
+    how, one, when = by_amount("department").first(), _favourite_department, stepping(_favourite_department, LEFT)
+    yield BuiltIn("favourite_department", "text", "Favourite department", text, Source.DEPARTMENTS, how, one, when=when)
     text = "The brand with most spend in the last 365 days; missing without spend."
-    how, one = by_amount("brand").first(), _favourite_brand
-    yield BuiltIn("favourite_brand", "text", "Favourite brand", text, Source.BRANDS, how, one)
+    how, one, when = by_amount("brand").first(), _favourite_brand, stepping(_favourite_brand, LEFT)
+    yield BuiltIn("favourite_brand", "text", "Favourite brand", text, Source.BRANDS, how, one, when=when)
     text = f"Up to {FAVOURITES} categories with most spend in the last 365 days, largest first."
-    how, categories = by_amount("category").head(FAVOURITES), _favourite_categories
-    yield BuiltIn("favourite_categories", "text_list", "Favourite categories", text, Source.CATEGORIES, how, categories)
+    how, one, when = (
+        by_amount("category").head(FAVOURITES),
+        _favourite_categories,
+        stepping(_favourite_categories, LEFT),
+    )
+    label, source = "Favourite categories", Source.CATEGORIES
+    yield BuiltIn("favourite_categories", "text_list", label, text, source, how, one, when=when)
     text = "Categories bought from in the last 30 days, by name."
-    how, recent = pl.col("category").filter(within(30)).sort(), _recent_categories
-    yield BuiltIn("recent_purchase_in_category", "text_list", "Recent purchases", text, Source.CATEGORIES, how, recent)
-    text = "Different product categories bought in the last 365 days."
-    yield number("categories_bought", "Categories bought", text, Source.CATEGORIES, pl.len(), _categories_bought, 0)
+    how, one = pl.col("category").filter(within(30)).sort(), _recent_categories
+    when, label = stepping(one, leaving(order_times, 30), LEFT), "Recent purchases"
+    yield BuiltIn("recent_purchase_in_category", "text_list", label, text, source, how, one, when=when)
+    text, label = "Different product categories bought in the last 365 days.", "Categories bought"
+    when = stepping(_categories_bought, LEFT)
+    yield number("categories_bought", label, text, source, pl.len().cast(pl.Int64), _categories_bought, 0, when)
     amount = pl.col("amount")
     for department, name in share_facts(vocabulary).items():
         text = f"Share of the last 365 days' spend that went to {department}, 0 to 1; missing without spend."
-        how = ratio(amount.filter(pl.col("department") == department).sum(), amount.sum())
-        yield number(name, f"Share of {department}", text, Source.DEPARTMENTS, how, _share(department))
+        how, one = ratio(amount.filter(pl.col("department") == department).sum(), amount.sum()), _share(department)
+        yield number(name, f"Share of {department}", text, Source.DEPARTMENTS, how, one, when=stepping(one, LEFT))
 
 
 def by_amount(column: str) -> pl.Expr:
@@ -79,31 +121,31 @@ def by_amount(column: str) -> pl.Expr:
 
 
 def by_amount_of(amounts: dict[str, int]) -> list[str]:
-    return sorted(amounts, key=lambda word: (-amounts[word], word))
+    return [name for _, name in sorted([(-amount, name) for name, amount in amounts.items()])]
 
 
 def _favourite_department(seen: Seen) -> str | None:
-    return next(iter(by_amount_of(seen.departments)), None)
+    return most_of(seen.amounts[0])
 
 
 def _favourite_brand(seen: Seen) -> str | None:
-    return next(iter(by_amount_of(seen.brands)), None)
+    return most_of(seen.amounts[2])
 
 
 def _favourite_categories(seen: Seen) -> list[str] | None:
-    return by_amount_of(seen.categories)[:FAVOURITES] or None
+    return by_amount_of(seen.amounts[1])[:FAVOURITES] or None
 
 
 def _recent_categories(seen: Seen) -> list[str] | None:
-    return sorted(seen.recent_categories) if seen.categories else None
+    return sorted(seen.recent_categories) if seen.amounts[1] else None
 
 
 def _categories_bought(seen: Seen) -> int:
-    return len(seen.categories)
+    return len(seen.amounts[1])
 
 
 def _share(department: str) -> One:
-    return lambda seen: ratio_of(seen.departments.get(department, 0), seen.departments_total)
+    return lambda seen: ratio_of(seen.amounts[0].get(department, 0), seen.departments_total)
 
 
 def share_facts(vocabulary: Vocabulary) -> dict[str, str]:
@@ -112,53 +154,7 @@ def share_facts(vocabulary: Vocabulary) -> dict[str, str]:
     return {department: f"share_{slug(department)}" for department in vocabulary.departments}
 
 
-def rfm_facts(vocabulary: Vocabulary) -> Iterator[BuiltIn]:
-    """Scores 1 to 5 by the vocabulary's quintile edges, 5 is best; missing for customers without orders.
-
-    Recency, frequency and money as in Hughes, *Strategic Database Marketing* (1994).
-    """
-    scores: list[One] = []
-    for name, (column, edges, value) in _measures(vocabulary).items():
-        steps = [(pl.col(column) > edge).cast(pl.Int64) for edge in edges]
-        above = pl.sum_horizontal(steps) if steps else pl.lit(None, pl.Int64)
-        how = pl.when(pl.col("orders") > 0).then(5 - above if name == "recency" else 1 + above)
-        one = _score(value, edges, name == "recency")
-        scores.append(one)
-        text = f"1 to 5 by fifths of the customers with orders; 5 is best. From {column}."
-        yield number(f"{name}_score", f"{name.capitalize()} score", text, Source.FACTS, how, one)
-    total = pl.col("recency_score") + pl.col("frequency_score") + pl.col("monetary_score")
-    text = "Sum of the three scores, 3 to 15."
-    yield number("rfm_score", "RFM score", text, Source.FACTS, total, _sum_of(scores))
-
-
-def _measures(vocabulary: Vocabulary) -> dict[str, tuple[str, tuple[float, ...], One]]:
-    """What each score is cut from: the fact, its edges, and its value for one customer."""
-    return {
-        "recency": ("recency_days", vocabulary.recency, since(ORDER)),
-        "frequency": ("orders_365d", vocabulary.frequency, orders_in(YEAR)),
-        "monetary": ("spend_365d", vocabulary.monetary, spent_in(YEAR)),
-    }
-
-
-def _score(value: One, edges: tuple[float, ...], falling: bool) -> One:
-    def score(seen: Seen) -> int | None:
-        if not edges or not seen.orders[None]:
-            return None
-        above = bisect_left(edges, value(seen))
-        return 5 - above if falling else 1 + above
-
-    return score
-
-
-def _sum_of(scores: list[One]) -> One:
-    def total(seen: Seen) -> int | None:
-        found = [score(seen) for score in scores]
-        return None if None in found else sum(found)
-
-    return total
-
-
-def since(event: str) -> One:
+def days_since(event: str) -> One:
     return lambda seen: days_of(seen.since(event))
 
 
@@ -171,7 +167,8 @@ def since_facts(vocabulary: Vocabulary) -> Iterator[BuiltIn]:
             taken.add(name)
             how = days(pl.col("age").filter(pl.col("name") == event).min())
             text = f"Days since the last “{event}”; missing if it never happened."
-            yield number(name, f"Days since {event}", text, Source.EVENTS, how, since(event))
+            one, when = days_since(event), Ageing(since(event))
+            yield number(name, f"Days since {event}", text, Source.NAMES, how, one, when=when)
 
 
 def trait_facts(vocabulary: Vocabulary, taken: Iterable[str]) -> Iterator[BuiltIn]:

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Self
 
 import polars as pl
@@ -19,6 +19,8 @@ TYPES: Final = {bool: "boolean", int: "number", float: "number", str: "text", li
 MOST_DEPARTMENTS: Final = 20
 MOST_EVENTS: Final = 30
 MOST_TRAITS: Final = 60
+RECENT_WINDOWS: Final = (7, 30, 90)
+"""Windows (days) with edges of their own; `frequency` and `monetary` themselves are of the last 365 days."""
 SMALLEST_SHARE: Final = 0.002  # of all spend; a department below is no fact of its own
 
 
@@ -26,7 +28,8 @@ SMALLEST_SHARE: Final = 0.002  # of all spend; a department below is no fact of 
 class Vocabulary:
     """Names and edges the built-in facts are made from. `traits` are pairs (name, type).
 
-    `recency`, `frequency`, `monetary` are the four rising edges between fifths of customers with orders.
+    `recency`, `frequency`, `monetary` are the four rising edges between fifths of customers with orders; those of a
+    shorter window are between fifths of customers with orders in it.
     Hours and days are counted in `time_zone` (an IANA name).
     """
 
@@ -37,14 +40,34 @@ class Vocabulary:
     frequency: tuple[float, ...] = field(default=())
     monetary: tuple[float, ...] = field(default=())
     time_zone: str = "UTC"
+    frequency_7d: tuple[float, ...] = ()
+    frequency_30d: tuple[float, ...] = ()
+    frequency_90d: tuple[float, ...] = ()
+    monetary_7d: tuple[float, ...] = ()
+    monetary_30d: tuple[float, ...] = ()
+    monetary_90d: tuple[float, ...] = ()
+    digest: int = field(init=False, repr=False, compare=False, default=0)
+
+    def __post_init__(self) -> None:
+        # Caches look vocabularies up for every customer; their many names are digested once.
+        told = tuple(getattr(self, one.name) for one in fields(self) if one.name != "digest")
+        object.__setattr__(self, "digest", hash(told))
+
+    def __hash__(self) -> int:
+        return self.digest
+
+    def recent(self, name: str, days: int) -> tuple[float, ...]:
+        """The edges of `frequency` or `monetary` in one of `RECENT_WINDOWS`; none before they were learned."""
+        edges: tuple[float, ...] = getattr(self, f"{name}_{days}d")
+        return edges
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `from_dict` gives an equal vocabulary back."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "digest"}
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Self:
-        """Raises `TypeError` on unknown keys."""
+        """What was stored before a field was known is taken without it. Raises `TypeError` on unknown keys."""
         lists = {key: tuple(value) for key, value in stored.items() if key not in ("traits", "time_zone")}
         traits = tuple((name, kind) for name, kind in stored.get("traits", ()))
         return cls(**lists, traits=traits, time_zone=stored.get("time_zone", "UTC"))

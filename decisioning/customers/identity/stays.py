@@ -12,7 +12,8 @@ from django.db import connection
 
 CARRY: Final = """
 INSERT INTO rules_membership (segment_id, customer_id, entered_at, entered_how, entered_by)
-SELECT m.segment_id, v.winner, min(m.entered_at), 'merge', 'The customer who joined was in it.' FROM unnest(%s::bigint[], %s::bigint[]) AS v(winner, loser)
+SELECT m.segment_id, v.winner, min(m.entered_at), 'merge', 'The customer who joined was in it.'
+FROM unnest(%s::bigint[], %s::bigint[]) AS v(winner, loser)
 JOIN rules_membership m ON m.customer_id = v.loser AND m.left_at IS NULL
 GROUP BY m.segment_id, v.winner
 ON CONFLICT (segment_id, customer_id) WHERE left_at IS NULL DO NOTHING

@@ -81,12 +81,12 @@ def _add_traits(given: dict[str, str], traits: Any) -> None:
 
 def _add(given: dict[str, str], kind: str, value: Any) -> None:
     """The first of a kind counts; `given` gets nothing for what names nobody."""
-    if value and kind not in given and (usable := _usable(kind, value)):
-        given[kind] = usable
+    if value and kind not in given and (value := usable(kind, value)):
+        given[kind] = value
 
 
-def _usable(kind: str, value: Any) -> str:
-    """The value as it is compared; "" for what names nobody."""
+def usable(kind: str, value: Any) -> str:
+    """The value as it is compared; "" for what names nobody. Raises Unfit for an overlong one."""
     if type(value) is int:
         value = str(value)
     if type(value) is not str or names_nobody(value):

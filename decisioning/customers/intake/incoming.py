@@ -1,5 +1,6 @@
 """The shapes around the check of events: one as clients send it, as the log keeps it, and as it was refused."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -65,10 +66,17 @@ class Bad(Struct, frozen=True):
 
 
 class Sender(Struct, frozen=True):
-    """What a request's headers say about its events: `User-Agent` of a browser, and RudderStack's `AnonymousId`."""
+    """What a request's headers say about its events: `User-Agent` of a browser, and RudderStack's `AnonymousId`.
+
+    Where places are looked for: whether it is the customer's `own` device that sends, the `place` the request came from
+    (JSON text, "" when unknown), and what tells the place of an address.
+    """
 
     agent: str = ""
     anonymous_id: str = ""
+    own: bool = False
+    place: str = ""
+    locate: Callable[[str], str] | None = None
 
 
 class Unreadable(ValueError):

@@ -39,8 +39,8 @@ WITH mine AS MATERIALIZED (
         WHERE identity_id = mine.id AND length(problem) = 0 AND attempts < %s OFFSET 0
     ) AS p ORDER BY p.event_id LIMIT %s
 )
-SELECT e.message_id, e.type, e.name, e.timestamp, e.properties::text, e.id, e.identity_id, c.customer_id,
-       e.identifiers::text, e.historical, e.bot, c.kind, c.value, c.first_at
+SELECT e.message_id, e.type, e.name, e.timestamp, e.properties::text, e.context::text, e.id, e.identity_id,
+       c.customer_id, e.identifiers::text, e.historical, e.bot, c.kind, c.value, c.first_at
 FROM chosen AS c CROSS JOIN LATERAL (SELECT * FROM customers_event WHERE id = c.event_id OFFSET 0) AS e
 """
 DONE = "DELETE FROM customers_pending WHERE event_id = ANY(%b::uuid[])"
@@ -67,6 +67,7 @@ class Row(FoldedEvent, frozen=True, gc=False):
     `first_at` is the earliest event of the identity that was handled before this one; None before any was.
     """
 
+    context: str
     id: UUID
     identity: int
     customer: int

@@ -28,6 +28,7 @@ from .incoming import (
     Sender,
     Unreadable,
 )
+from .locating import located, place_of
 from .splitting import split
 from .strict import Unfit, read
 
@@ -49,12 +50,14 @@ def check_body(body: bytes, kind: str, now: datetime, sender: Sender = SOMEBODY)
     return _check_all(items, kind, sent_at, now, sender)
 
 
-def check_items(items: Sequence[bytes], now: datetime, kind: str | None = None) -> tuple[list[Checked], list[Bad]]:
+def check_items(
+    items: Sequence[bytes], now: datetime, kind: str | None = None, sender: Sender = SOMEBODY
+) -> tuple[list[Checked], list[Bad]]:
     """The same for single events from a file, a topic or a dead letter; `kind` is the type of those that name none.
 
     `now` is when they arrived: for a dead letter, when it was refused.
     """
-    return _check_all(items, kind, None, now, SOMEBODY)
+    return _check_all(items, kind, None, now, sender)
 
 
 def _check_all(
@@ -113,11 +116,16 @@ def _check(raw: bytes, kind: str | None, sent_at: datetime | None, now: datetime
         _name(event, type_),
         _identifiers(event, type_, value, context, sender),
         _properties(event, type_, value),
-        _text(event.context) if context else "{}",
+        _context(event, value, context, sender),
         corrected(event.timestamp or event.original_timestamp, event.sent_at or sent_at, now),
         context.get("historical") is True,
         agent != "" and is_bot(agent),
     )
+
+
+def _context(event: Incoming, value: dict[str, Any], context: dict[str, Any], sender: Sender) -> str:
+    text = _text(event.context) if context else "{}"
+    return text if sender.locate is None else located(text, context, place_of(value, context, sender))
 
 
 def _name(event: Incoming, type_: str) -> str:

@@ -1,13 +1,29 @@
-"""`manage.py learn train|cluster`: what the worker runs in a process of its own, and a person may run by hand."""
+"""`manage.py learn <verb>`: what the worker runs in a process of its own, and a person may run by hand.
 
+Verbs: `train` a scorer; `compare` clusterings, `adopt` one of them, `cluster` (both at once), `watch` the active one.
+"""
+
+import sys
 from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from decisioning.config import clock
-from decisioning.flows import learn
-from decisioning.flows.cluster import cluster
+from decisioning.flows import cluster, learn
+from decisioning.learning.clustering import Options
+from decisioning.models import Artefact
+
+SEARCHED = ("facts", "algorithms", "scalings", "numbers")
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A list with commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in words(text))
 
 
 class Command(BaseCommand):
@@ -16,22 +32,66 @@ class Command(BaseCommand):
     help = "Train a scorer on the ledger, or find clusters of customers."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("verb", choices=["train", "cluster"])
+        parser.add_argument("verb", choices=["train", "cluster", "compare", "adopt", "watch"])
         parser.add_argument("--split", type=datetime.fromisoformat, help="judge by what was shown from this moment on")
         parser.add_argument("--placement", help="judge by this placement alone")
         parser.add_argument("--baseline", default="orders_365d", help="the fact to beat")
         parser.add_argument("--since", type=datetime.fromisoformat, help="leave out what was shown before this moment")
         parser.add_argument("--as-of", type=datetime.fromisoformat, help="train as if it were this moment")
+        parser.add_argument("--facts", type=words, help="number facts to cluster on, with commas")
+        parser.add_argument("--algorithms", type=words, help="some of the algorithms, with commas")
+        parser.add_argument("--scalings", type=words, help="some of log, standard, quantile, raw, with commas")
+        parser.add_argument("--numbers", type=whole_numbers, help="numbers of clusters to try, with commas")
+        parser.add_argument("--artefact", type=int, help="the clustering to adopt")
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = options["as_of"] or clock.now()
         try:
-            if options["verb"] == "cluster":
-                found = cluster(now)
-            else:
-                words = ("split", "placement", "baseline", "since")
-                found = learn.train_scorer(now, learn.Terms(**{word: options[word] for word in words}))
+            self.stdout.write(getattr(self, options["verb"])(now, options))
         except ValueError as error:
             raise CommandError(str(error)) from None
-        state = "active" if found.active else "not used"
-        self.stdout.write(f"{found} ({state}): {found.metrics}")
+
+    def train(self, now: datetime, options: dict[str, Any]) -> str:
+        terms = learn.Terms(**{word: options[word] for word in ("split", "placement", "baseline", "since")})
+        found = learn.train_scorer(now, terms)
+        return f"{found} ({'active' if found.active else 'not used'}): {found.metrics}"
+
+    def cluster(self, now: datetime, options: dict[str, Any]) -> str:
+        return told(cluster.cluster(now, searched(options), self.progress))
+
+    def compare(self, now: datetime, options: dict[str, Any]) -> str:
+        return told(cluster.compare(now, searched(options), self.progress))
+
+    def adopt(self, now: datetime, options: dict[str, Any]) -> str:
+        if options["artefact"] is None:
+            raise ValueError("Which clustering? Add --artefact with the number that `learn compare` told.")
+        return told(cluster.adopt(options["artefact"], now))
+
+    def watch(self, now: datetime, options: dict[str, Any]) -> str:
+        report = cluster.watch(now)
+        if report is None:
+            raise ValueError("There is no active clustering to watch; run `manage.py learn cluster` first.")
+        return f"{report['verdict']}: {'; '.join(report['reasons']) or 'as when it was fitted'}"
+
+    def progress(self, done: int, of: int, what: str) -> None:
+        """One line on the terminal, written over and over; silent for a worker."""
+        if sys.stderr.isatty():
+            self.stderr.write(f"\r{done}/{of} {what}".ljust(78), ending="\n" if done == of else "")
+
+
+def searched(options: dict[str, Any]) -> Options:
+    """The defaults, but for what was asked."""
+    return Options(**{name: options[name] for name in SEARCHED if options[name]})
+
+
+def told(found: Artefact) -> str:
+    """What was found, a line a cluster."""
+    metrics = found.metrics
+    chosen, kept = metrics["chosen"], metrics["kept"]["labels"]
+    lines = [
+        f"{found} ({'active' if found.active else 'not used'}): {chosen['algorithm']} on the {chosen['scaling']} scale,"
+        f" {chosen['setting']}, of {len(metrics['comparison'])} candidates for {metrics['customers']:,} customers",
+        *([] if kept is None else [f"{kept:.0%} of the customers keep their cluster"]),
+        *(f"{one['share']:5.0%}  {one['name']}: {one['story']}" for one in metrics["clusters"]),
+    ]
+    return "\n".join(lines)

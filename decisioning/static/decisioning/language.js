@@ -1,5 +1,6 @@
 /* Checks rules and conditions while they are typed: the text goes to the server, the problems come back with line,
-   column and the line with a caret. Saving checks again, so nothing depends on this script. */
+   column and the line with a caret, and how many customers it is for. Saving checks again, so nothing depends on this
+   script. */
 "use strict";
 
 (() => {
@@ -62,19 +63,21 @@
           method: "POST", body, headers: { "X-CSRFToken": token }, signal: this.request.signal,
         });
         if (!response.ok) throw new Error(response.statusText);
-        this.show(text, (await response.json()).problems);
+        const found = await response.json();
+        this.show(text, found.problems, found.audience);
       } catch (problem) {
         if (problem.name === "AbortError") return;
         this.answer.replaceChildren(element("p", "", "Not checked just now; it is checked when you save."));
       }
     }
 
-    show(text, problems) {
+    show(text, problems, audience) {
       if (text !== this.area.value) return;
       if (problems) this.forgetFormErrors();
       this.mark(text, problems ?? []);
       this.answer.replaceChildren(...(problems ?? []).map((problem) => this.describe(text, problem)));
       if (problems?.length === 0) this.answer.append(element("p", "language-editor-fine", "No problems found."));
+      if (audience) this.answer.append(element("p", "language-editor-audience", audience));
       const wrong = (problems ?? []).some((problem) => problem.severity === "error");
       this.area.setAttribute("aria-invalid", String(wrong));
     }

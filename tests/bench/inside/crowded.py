@@ -1,6 +1,6 @@
 """Comes in: numbers of customers, run with the product's settings. Goes out: seconds of judging 200 segments, as JSON.
 
-python -m tests.bench.crowded CUSTOMERS CHANGED
+python -m tests.bench.inside.crowded CUSTOMERS CHANGED
 """
 
 import json

@@ -1,0 +1,113 @@
+"""A request that reads, or changes a little, in; its key checked, its parameters read, its answer with a tag, out."""
+
+import hashlib
+from base64 import b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+import msgspec
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http.request import QueryDict
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.views import APIView
+
+from ..flows.contract import Refused
+from ..store.snapshot import holder
+from .keys import allow
+
+METHODS: Final = ("get", "put", "patch")
+MOST: Final = 1000
+LIMIT = OpenApiParameter("limit", int, description=f"How many at most, 1 to {MOST}; 100 when not said.")
+AFTER = OpenApiParameter("after", str, description="`next` of the page before.")
+
+
+class Reading(APIView):
+    """Answers by the method of the request's name; what is refused is answered in the API's own words."""
+
+    scopes: ClassVar[dict[str, str]] = {}
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        method = (request.method or "").lower().replace("head", "get")
+        known = [name for name in METHODS if hasattr(self, name)]
+        try:
+            if method not in known:
+                raise Refused(405, "method_not_allowed", f"Use {' or '.join(map(str.upper, known))}.")
+            allow_(request, self.scopes.get(method, "read"))
+            answer: HttpResponseBase = getattr(self, method)(request, **kwargs)
+            return answer
+        except Refused as error:
+            return refused(error, known)
+        except (OperationalError, InterfaceError):
+            away = Refused(503, "unavailable", "The database is away. Send the same request again later.")
+            return refused(away, known)
+
+
+def allow_(request: HttpRequest, scope: str) -> None:
+    """Raise Refused unless the key may do this."""
+    holder.start()
+    headers = {name: request.headers.get(name, "") for name in ("authorization", "x-api-key")}
+    allow(headers, holder.current, scope, datetime.now(UTC))
+
+
+def refused(error: Refused, methods: list[str]) -> HttpResponse:
+    """The error as an answer, with the header that its status asks for."""
+    headers = {
+        401: {"WWW-Authenticate": 'Bearer realm="decisioning"'},
+        405: {"Allow": ", ".join(methods).upper()},
+        503: {"Retry-After": "1"},
+    }.get(error.status, {})
+    return HttpResponse(error.body(), status=error.status, content_type="application/json", headers=headers)
+
+
+def answered(request: HttpRequest, body: Any) -> HttpResponse:
+    """The body as JSON, or 304 where the client has the same already (RFC 9110, 13.1.2)."""
+    raw = msgspec.json.encode(body)
+    tag = f'"{hashlib.blake2b(raw, digest_size=12).hexdigest()}"'
+    held = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, X-API-Key"}
+    if tag in held or "*" in held:
+        return HttpResponse(status=304, headers=headers)
+    return HttpResponse(raw, content_type="application/json", headers=headers)
+
+
+def limit_of(query: QueryDict, usual: int = 100) -> int:
+    """How many the client wants."""
+    text = query.get("limit", str(usual))
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST):
+        raise Refused(400, "invalid_parameter", f"'limit' is a whole number from 1 to {MOST}.")
+    return int(text)
+
+
+def moment_of(query: QueryDict, name: str, usual: datetime) -> datetime:
+    """A moment of the query, in RFC 3339 with its zone."""
+    text = query.get(name, "")
+    if not text:
+        return usual
+    try:
+        # An unescaped plus of "+02:00" arrives as a space.
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        found = datetime.min
+    if found.tzinfo is None:
+        raise Refused(400, "invalid_parameter", f"'{name}' is a moment with its zone, such as 2026-05-01T12:00:00Z.")
+    return found
+
+
+def cursor_of(text: str) -> str:
+    """What a page ends with, as the client is given it: opaque, so that nobody builds on what is in it."""
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=") if text else ""
+
+
+def place_of(query: QueryDict) -> str:
+    """What the client's `after` stands for; "" without one."""
+    text = query.get("after", "")
+    try:
+        return b64decode(text + "=" * (-len(text) % 4), altchars="-_", validate=True).decode()
+    except ValueError:
+        raise wrong_cursor() from None
+
+
+def wrong_cursor() -> Refused:
+    """The refusal of an `after` that no page gave."""
+    return Refused(400, "invalid_cursor", "'after' is no cursor of ours; send back 'next' as the page before gave it.")

@@ -1,0 +1,85 @@
+"""What a customer was shown and sent, and did with it, comes in; a formula for each fact about it comes out."""
+
+from collections.abc import Iterator
+from operator import methodcaller
+
+import polars as pl
+
+from decisioning.customers.facts import events
+from decisioning.customers.facts.browsing import counted
+from decisioning.customers.facts.formulas import BuiltIn, Source, number, since
+from decisioning.customers.facts.measures import YEAR, days, days_of, ratio, ratio_of, within
+from decisioning.customers.facts.moving import Ageing, leaving, leaving_hours, stepping, summed
+from decisioning.customers.facts.seen import Seen
+
+
+def coupon_facts() -> Iterator[BuiltIn]:
+    """How the customer responds to campaigns and coupons."""
+    source = Source.REDEMPTIONS
+    for span in (90, YEAR):
+        used = pl.col("coupons").filter(within(span)).sum()
+        name, label = f"coupon_redemptions_{span}d", f"Coupons in {span} days"
+        text, when = f"Coupons redeemed in the last {span} days.", summed(_coupons, span)
+        yield number(name, label, text, source, used, methodcaller("coupons", span), 0, when)
+        text = f"Campaigns received in the last {span} days."
+        yield counted(f"campaigns_received_{span}d", f"Campaigns in {span} days", text, events.RECEIVED, span)
+    answered = pl.col("content_key").filter(within(YEAR)).drop_nulls().n_unique().cast(pl.Int64)
+    label, text = "Campaigns redeemed in 365 days", "Different campaigns with a redemption in the last 365 days."
+    one = methodcaller("answered", YEAR)
+    when = stepping(one, leaving(lambda seen: [row.at for row in seen.state.redeemed], YEAR))
+    yield number("campaigns_redeemed_365d", label, text, source, answered, one, 0, when)
+    how = days(pl.col("age").filter(pl.col("name") == events.REDEEMED).min())
+    label, text = "Days since redemption", "Days since the last redemption; missing without one."
+    when = Ageing(since(events.REDEEMED))
+    yield number("days_since_redemption", label, text, Source.NAMES, how, _since_redemption, when=when)
+
+
+def _coupons(seen: Seen) -> tuple[list[int], list[int]]:
+    rows = seen.state.redeemed
+    return [row.at for row in rows], [row.coupons for row in rows]
+
+
+def _since_redemption(seen: Seen) -> float | None:
+    return days_of(seen.since(events.REDEEMED))
+
+
+def content_facts() -> Iterator[BuiltIn]:
+    """What the customer does with the contents that decisions show."""
+    for span in (30, 90):
+        label, text = f"Contents viewed in {span} days", f"Contents shown to the customer in the last {span} days."
+        yield counted(f"contents_viewed_{span}d", label, text, events.SHOWN, span)
+        label, text = f"Contents clicked in {span} days", f"Clicks on contents in the last {span} days."
+        yield counted(f"contents_clicked_{span}d", label, text, events.CLICKED, span)
+    text = "Clicks on contents for each content shown, last 90 days; missing when none was shown."
+    how = ratio(pl.col("contents_clicked_90d"), pl.col("contents_viewed_90d"))
+    when = stepping(_click_rate, leaving_hours(_contents, 90))
+    yield number("content_click_rate_90d", "Content click rate", text, Source.FACTS, how, _click_rate, when=when)
+    text = "Conversions that contents led to in the last 90 days."
+    yield counted("content_conversions_90d", "Content conversions in 90 days", text, events.CONVERTED, 90)
+
+
+def _contents(seen: Seen) -> list[list[int]]:
+    return [seen.state.counted.get(name, []) for name in (events.SHOWN, events.CLICKED)]
+
+
+def _click_rate(seen: Seen) -> float | None:
+    return ratio_of(seen.number(events.CLICKED, 90), seen.number(events.SHOWN, 90))
+
+
+def message_facts() -> Iterator[BuiltIn]:
+    """How many messages the customer gets and follows."""
+    for span in (7, 30, 90):
+        label, text = f"Messages in {span} days", f"Messages sent to the customer in the last {span} days."
+        yield counted(f"messages_sent_{span}d", label, text, events.SENT, span)
+    text = "Messages opened in the last 90 days, as far as the channel tells."
+    yield counted("messages_opened_90d", "Messages opened in 90 days", text, events.OPENED, 90)
+    text = "Clicks on links in messages in the last 90 days."
+    yield counted("messages_clicked_90d", "Messages clicked in 90 days", text, events.FOLLOWED, 90)
+    text = "Days since a message was last sent; missing when none was."
+    how = days(pl.col("age").filter(pl.col("name") == events.SENT).min())
+    when = Ageing(since(events.SENT))
+    yield number("days_since_message", "Days since message", text, Source.NAMES, how, _since_message, when=when)
+
+
+def _since_message(seen: Seen) -> float | None:
+    return days_of(seen.since(events.SENT))

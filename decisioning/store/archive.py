@@ -1,0 +1,148 @@
+"""A bucket of customers comes in; their events from the archive, and those too new for it, come out.
+
+An event lies in the bucket that its identity's customer had when it was archived. Where identities have come to a
+customer of another bucket since, their rows are fetched from there (`who` tells which identities a file has); rows of
+identities that went elsewhere are left out. So a merge and its undoing write nothing anew.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import polars as pl
+from django.db import connection
+
+from ..customers.facts.history import SCHEMAS, Prepared
+from ..models import ArchivePart
+from . import extract, parts, shelving
+from .files import Files, files
+from .parts import BUCKETS, RAW, WAITING, WHO
+
+OWNERS: Final = "SELECT id, customer_id FROM customers_identity WHERE customer_id %% %s = %s"
+CUSTOMERS: Final = """
+SELECT id, traits::text FROM customers_customer WHERE merged_into_id IS NULL AND id %% %s = %s ORDER BY id
+"""
+EVENT_COLUMNS: Final = ("customer_id", "message_id", "type", "name", "timestamp", "properties", "context")
+Wanted = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Files of one bucket that are read for another or for itself; `ids` are the identities that are asked for."""
+
+    bucket: int
+    ids: pl.Series | None
+
+
+class Bucket:
+    """The log of the customers with id modulo BUCKETS = `number`, as it is when this is made."""
+
+    def __init__(self, number: int, store: Files | None = None) -> None:
+        self.number = number
+        self._files = store or files()
+        # One statement, so that what is archived and how far fit together.
+        rows = list(ArchivePart.objects.filter(path__startswith=parts.ROOT).exclude(table=parts.RETIRED).order_by("pk"))
+        self.watermark = next((row.last_id or extract.FIRST for row in rows if row.path == parts.ROOT), extract.FIRST)
+        self._parts = [row for row in rows if row.bucket != parts.NOWHERE]
+        self._owners = _owners(number)
+        self._stale = _stale(self._parts)
+        self._sources = self._found_sources()
+        self._extra: pl.DataFrame | None = None
+
+    def prepared(self, wanted: Wanted | None = None) -> Prepared:
+        """The tables that facts are taken from; only those `wanted`, with those columns (see `frame.needed`)."""
+        asked = {name: list(schema) for name, schema in SCHEMAS.items()} if wanted is None else wanted
+        extra = shelving.prepared(self._unprepared())
+        found = {}
+        for name, columns in asked.items():
+            names = ["identity_id", *(column for column in columns if column != "customer_id")]
+            rows = pl.concat([*self._scans(name, names, fresh=True), extra[name].lazy().select(names)])
+            found[name] = self._owned(rows).select("customer_id", *names[1:]).sort("customer_id", "at").collect()
+        return Prepared(**found)
+
+    def raw_events(self, names: Collection[str] | None = None) -> pl.DataFrame:
+        """Events as `profile.read_events` gives them, with their context; of these names only."""
+        columns = ["identity_id", *EVENT_COLUMNS[1:]]
+        scans = [*self._scans(RAW, columns), self._new().lazy().select(columns)]
+        rows = pl.concat(scans)
+        if names is not None:
+            rows = rows.filter(pl.col("name").is_in(pl.Series(sorted(names), dtype=pl.String).implode()))
+        return self._owned(rows).select(EVENT_COLUMNS).collect()
+
+    def _owned(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        return rows.join(self._owners.lazy(), on="identity_id", how="inner", maintain_order="left")
+
+    def _found_sources(self) -> list[Source]:
+        """This bucket, and those others that have rows of identities which are of this bucket's customers now."""
+        mine = self._owners["identity_id"]
+        found = [Source(self.number, None)]
+        for bucket in range(BUCKETS):
+            if bucket != self.number:
+                there = self._places(WHO, bucket)
+                ids = mine.filter(mine.is_in(_identities(tuple(there)).implode())) if there else mine.clear()
+                if len(ids):
+                    found.append(Source(bucket, ids))
+        return found
+
+    def _places(self, table: str, bucket: int, *, fresh: bool | None = None) -> list[str]:
+        return [
+            str(self._files.local(part.path))
+            for part in self._parts
+            if part.table == table
+            and part.bucket == bucket
+            and (fresh is None or (_folder(part) not in self._stale) == fresh)
+        ]
+
+    def _scans(self, table: str, columns: Sequence[str], *, fresh: bool | None = None) -> Iterable[pl.LazyFrame]:
+        for source in self._sources:
+            places = self._places(table, source.bucket, fresh=fresh)
+            if places:
+                rows = pl.scan_parquet(places).select(columns)
+                yield rows if source.ids is None else rows.filter(pl.col("identity_id").is_in(source.ids.implode()))
+
+    def _unprepared(self) -> pl.DataFrame:
+        """Handled events of which the archive has nothing prepared, or not as it is prepared today."""
+        stale = [scan.collect() for scan in self._scans(RAW, list(extract.RAW), fresh=False)]
+        return pl.concat([*stale, self._new()])
+
+    def _new(self) -> pl.DataFrame:
+        """Handled events that were archived before they were handled, or not yet."""
+        if self._extra is None:
+            tail = extract.tail(self.watermark, self.number, BUCKETS)
+            waited = [scan.collect() for scan in self._scans(WAITING, list(extract.RAW))]
+            if waited:
+                still = extract.waiting()
+                waited = [rows.filter(~pl.col("id").is_in(still.implode())) for rows in waited]
+            self._extra = pl.concat([*waited, tail])
+        return self._extra
+
+
+def _owners(bucket: int) -> pl.DataFrame:
+    with connection.cursor() as cursor:
+        cursor.execute(OWNERS, [BUCKETS, bucket])
+        rows = cursor.fetchall()
+    return pl.DataFrame(rows, schema={"identity_id": pl.Int64, "customer_id": pl.Int64}, orient="row")
+
+
+def _folder(part: ArchivePart) -> tuple[str, int]:
+    return parts.shelf_of(part).path, part.bucket
+
+
+def _stale(found: Iterable[ArchivePart]) -> set[tuple[str, int]]:
+    """Where raw rows were prepared in another way than today."""
+    today = parts.schema()
+    return {_folder(part) for part in found if part.table == RAW and part.schema != today}
+
+
+@lru_cache(maxsize=256)
+def _identities(places: tuple[str, ...]) -> pl.Series:
+    return pl.read_parquet(list(places))["identity_id"].unique()
+
+
+def customers_of(bucket: int) -> pl.DataFrame:
+    """customer_id and traits (JSON) of a bucket's customers, by id."""
+    with connection.cursor() as cursor:
+        cursor.execute(CUSTOMERS, [BUCKETS, bucket])
+        rows = cursor.fetchall()
+    return pl.DataFrame(rows, schema={"customer_id": pl.Int64, "traits": pl.String}, orient="row")

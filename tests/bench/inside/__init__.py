@@ -1,0 +1,1 @@
+"""What benches run in processes of the product, with its settings."""
