@@ -6,7 +6,7 @@ docs/webhooks.md tells what a kill does in each state.
 """
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -64,10 +64,16 @@ UPDATE campaigns_call c SET state = 'calling', attempts = c.attempts + 1, tried_
 FROM due WHERE c.id = due.id RETURNING c.id
 """
 TAKEN: Final = """
-UPDATE campaigns_call c SET state = 'done', status = v.status, answer = v.answer, problem = '', lease_until = NULL,
-    done_at = statement_timestamp()
-FROM unnest(%s::uuid[], %s::smallint[], %s::text[]) AS v(id, status, answer)
-WHERE c.id = v.id AND c.state IN ('calling', 'pending')
+WITH taken AS (
+    UPDATE campaigns_call c SET state = 'done', status = v.status, answer = v.answer, problem = '', lease_until = NULL,
+        done_at = statement_timestamp()
+    FROM unnest(%s::uuid[], %s::smallint[], %s::text[]) AS v(id, status, answer)
+    WHERE c.id = v.id AND c.state IN ('calling', 'pending') RETURNING c.webhook_id
+), well AS (
+    UPDATE campaigns_receiver SET failures = 0, pauses = 0, failing_since = NULL, paused_until = NULL
+    WHERE failures > 0 AND webhook_id IN (SELECT webhook_id FROM taken)
+)
+SELECT count(*) FROM taken
 """
 _encode = msgspec.json.Encoder().encode
 
@@ -155,9 +161,7 @@ def settle_taken(taken: Sequence[tuple[Call, Answer]]) -> int:
     ]
     with connection.cursor() as cursor:
         cursor.execute(TAKEN, columns)
-        done = int(cursor.rowcount)
-    note_taken({call.webhook_id for call, _ in taken})
-    return done
+        return int(cursor.fetchone()[0])
 
 
 def settle(call: Call, answer: Answer, then: Next) -> bool:
@@ -184,9 +188,9 @@ def recover() -> int:
     return dead + late.update(state=State.PENDING, lease_until=None, problem=stopped)
 
 
-def note_taken(webhook_ids: Collection[int]) -> None:
-    """These receivers take calls: whatever they failed before is forgotten."""
-    failing = Receiver.objects.filter(webhook_id__in=webhook_ids, failures__gt=0)
+def note_taken(webhook_id: int) -> None:
+    """The receiver takes calls: whatever it failed before is forgotten."""
+    failing = Receiver.objects.filter(webhook_id=webhook_id, failures__gt=0)
     failing.update(failures=0, pauses=0, failing_since=None, paused_until=None)
 
 

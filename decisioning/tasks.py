@@ -2,7 +2,7 @@
 
 import logging
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
 from django.db import connection
@@ -13,10 +13,22 @@ from .config import clock
 from .customers import profile
 from .customers.intake import letters, partitions, pending
 from .customers.plan import planning, tally
-from .flows import enlist, judge, learn, refresh, respond, unite
+from .flows import (
+    archive,
+    call,
+    cluster,
+    describe,
+    enlist,
+    judge,
+    learn,
+    quality,
+    refresh,
+    respond,
+    unite,
+)
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
-from .store import profiles, snapshot, uploads
+from .store import frames, profiles, snapshot, uploads
 from .store.connection import once_a_minute, patient
 
 log = logging.getLogger(__name__)
@@ -26,6 +38,8 @@ ROUNDS = 20
 MESSAGES = 100
 # Counting segments rests so many times as long as it took.
 RECOUNTING, RESTS = "segments:recounting", 10
+# Clusters are looked at so often; files that no manifest names are deleted after so long.
+WATCHED, LOST_FILES = timedelta(minutes=30), timedelta(hours=2)
 
 
 @shared_task
@@ -163,10 +177,75 @@ def tell_responses() -> None:
 
 
 @shared_task
+def call_webhooks() -> None:
+    """Make the calls of webhooks that are due."""
+    call.call_due()
+
+
+@shared_task
+def archive_log() -> None:
+    """Take what is complete of the log into the archive."""
+    archive.write(datetime.now(UTC))
+
+
+@shared_task
+def keep_archive() -> None:
+    """Merge the archive's small files, drop what expired, compare it with PostgreSQL and mend what differs."""
+    archive.tidy(datetime.now(UTC))
+    for mended in archive.verify(datetime.now(UTC)):
+        log.warning("the archive differed from the log and was mended: %s", mended)
+    frames.sweep(datetime.now(UTC) - LOST_FILES)
+
+
+@shared_task
+def archive_facts(run: str, bucket: int) -> None:
+    """One bucket's facts from the archive, kept under the run's name."""
+    archive.compute(run, bucket, clock.now())
+
+
+@shared_task
+def describe_facts() -> None:
+    """How every fact is distributed."""
+    describe.describe(frames.facts(clock.now()), clock.now())
+    describe.describe_moments(clock.now())
+    describe.describe_scores(clock.now())
+
+
+@shared_task
+def check_quality() -> None:
+    """What is wrong with events and facts."""
+    quality.check_telling(clock.now())
+
+
+@shared_task
 def cluster_customers() -> None:
     """Find the clusters anew and make them segments, in a process of its own."""
-    connection.close()
-    learn.in_own_process("cluster", {})
+    _clustering("cluster", {})
+
+
+@shared_task
+def compare_clusterings(words: dict[str, str]) -> None:
+    """Search for clusters; `words` are options of `manage.py learn compare`: facts, algorithms, scalings, numbers."""
+    _clustering("compare", words)
+
+
+@shared_task
+def adopt_clustering(artefact_id: int) -> None:
+    """Make the clusters of a comparison segments, and put everybody into theirs."""
+    _clustering("adopt", {"artefact": str(artefact_id)})
+
+
+def _clustering(verb: str, words: dict[str, str]) -> None:
+    with recomputes.watched("clustering", 0):
+        connection.close()
+        learn.in_own_process(verb, words)
+
+
+@shared_task
+def watch_clusters() -> None:
+    """Let the clusters follow those who changed, and look how far customers have drifted from them."""
+    cluster.learn_from_recent(clock.now(), clock.now() - WATCHED)
+    cluster.watch(clock.now())
 
 
 @shared_task

@@ -24,24 +24,28 @@ EVERY: Final = """
 SELECT c.id FROM generate_series(%s::bigint, %s::bigint, %s::bigint) AS every(id)
 JOIN customers_customer c ON c.id = every.id WHERE c.merged_into_id IS NULL ORDER BY c.id
 """
+# OFFSET 0 keeps PostgreSQL from joining everybody's stays to the few customers asked for: each customer's own are read.
 HELD: Final = """
-SELECT m.customer_id, array_agg(m.segment_id) FROM unnest(%s::bigint[]) AS who(id)
-JOIN rules_membership m ON m.customer_id = who.id
-WHERE m.left_at IS NULL AND m.segment_id = ANY(%s) GROUP BY m.customer_id ORDER BY m.customer_id
+SELECT who.id, mine.segments FROM unnest(%s::bigint[]) AS who(id) CROSS JOIN LATERAL (
+    SELECT array_agg(segment_id) AS segments FROM (
+        SELECT segment_id FROM rules_membership WHERE customer_id = who.id AND left_at IS NULL OFFSET 0
+    ) AS stays WHERE segment_id = ANY(%s)
+) AS mine WHERE mine.segments IS NOT NULL
 """
 MOVED: Final = """
 WITH held AS (
-    SELECT m.customer_id,
-        array_agg(m.segment_id ORDER BY m.segment_id)
-            FILTER (WHERE m.entered_at <= %s AND (m.left_at IS NULL OR m.left_at > %s)) AS earlier,
-        array_agg(m.segment_id ORDER BY m.segment_id)
-            FILTER (WHERE m.entered_at <= %s AND (m.left_at IS NULL OR m.left_at > %s)) AS later
-    FROM unnest(%s::bigint[]) AS who(id) JOIN rules_membership m ON m.customer_id = who.id
-    WHERE m.segment_id = ANY(%s) AND (m.left_at IS NULL OR m.left_at > %s) AND m.entered_at <= %s
-    GROUP BY m.customer_id
+    SELECT who.id, coalesce(mine.earlier, '{}') AS earlier, coalesce(mine.later, '{}') AS later
+    FROM unnest(%s::bigint[]) AS who(id) CROSS JOIN LATERAL (
+        SELECT array_agg(segment_id ORDER BY segment_id)
+                   FILTER (WHERE entered_at <= %s AND (left_at IS NULL OR left_at > %s)) AS earlier,
+               array_agg(segment_id ORDER BY segment_id)
+                   FILTER (WHERE entered_at <= %s AND (left_at IS NULL OR left_at > %s)) AS later
+        FROM (SELECT * FROM rules_membership WHERE customer_id = who.id OFFSET 0) AS stays
+        WHERE segment_id = ANY(%s)
+    ) AS mine
 )
-SELECT coalesce(earlier, '{}'), coalesce(later, '{}'), count(*), (array_agg(customer_id ORDER BY customer_id))[1:%s]
-FROM held GROUP BY 1, 2
+SELECT earlier, later, count(*), (array_agg(id ORDER BY id))[1:%s]
+FROM held WHERE earlier <> '{}' OR later <> '{}' GROUP BY 1, 2
 """
 
 Key = int | None
@@ -171,8 +175,7 @@ def _moved(
     segments: Sequence[int], then: datetime, now: datetime, sample: Sample, most: int
 ) -> list[tuple[list[Key], list[Key], int, list[int]]]:
     """(segments then, segments now, customers, a few of them) for each way that anybody went."""
-    values: list[Any] = [then, then, now, now, list(sample.ids), list(segments), then, now, most]
+    values: list[Any] = [list(sample.ids), then, then, now, now, list(segments), most]
     with connection.cursor() as cursor:
         cursor.execute(MOVED, values)
-        rows = cursor.fetchall()
-    return [row for row in rows if row[0] or row[1]]
+        return cursor.fetchall()

@@ -6,15 +6,17 @@ from typing import Final, NamedTuple
 from django.db import connection
 
 ENTERED, LEFT = "entered", "left"
+# Each half stops at the page's size by its own index; the page is what comes first of both.
 MOVES: Final = """
 SELECT v.at, v.id, v.leaving, c.key, v.how, v.by FROM (
-    SELECT entered_at AS at, id, 0 AS leaving, customer_id, entered_how AS how, entered_by AS by FROM rules_membership
-    WHERE segment_id = %(segment)s AND entered_at >= %(since)s AND entered_at < %(until)s
+    (SELECT entered_at AS at, id, 0 AS leaving, customer_id, entered_how AS how, entered_by AS by FROM rules_membership
+     WHERE segment_id = %(segment)s AND entered_at >= greatest(%(since)s, %(at)s) AND entered_at < %(until)s
+       AND (entered_at, id, 0) > (%(at)s, %(id)s, %(leaving)s) ORDER BY entered_at, id LIMIT %(size)s)
     UNION ALL
-    SELECT left_at, id, 1, customer_id, left_how, left_by FROM rules_membership
-    WHERE segment_id = %(segment)s AND left_at >= %(since)s AND left_at < %(until)s
-) AS v JOIN customers_customer c ON c.id = v.customer_id
-WHERE (v.at, v.id, v.leaving) > (%(at)s, %(id)s, %(leaving)s) ORDER BY v.at, v.id, v.leaving LIMIT %(size)s
+    (SELECT left_at, id, 1, customer_id, left_how, left_by FROM rules_membership
+     WHERE segment_id = %(segment)s AND left_at >= greatest(%(since)s, %(at)s) AND left_at < %(until)s
+       AND (left_at, id, 1) > (%(at)s, %(id)s, %(leaving)s) ORDER BY left_at, id LIMIT %(size)s)
+) AS v JOIN customers_customer c ON c.id = v.customer_id ORDER BY v.at, v.id, v.leaving LIMIT %(size)s
 """
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,8 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -20,22 +19,12 @@ from decisioning.console.pages import confirm
 from decisioning.flows.call import try_out
 
 from .. import addresses, calls, signing
-from ..models import Call, Reaction, Receiver, Webhook
-from ..webhooks import FORMER_VALID
+from ..models import Call, Receiver, Webhook
 from .calls import noun
 from .reactions import ReactionInline
+from .receivers import COLOURS, counted, receiver_of, standing_of, told_of, use, uses
 
 __all__ = ["ReactionInline", "WebhookAdmin", "WebhookForm"]
-
-SHOWN_CALLS = 10
-COLOURS = {
-    "works": "success",
-    "new": "info",
-    "failing": "warning",
-    "paused": "danger",
-    "off": "primary",
-    "gone": "danger",
-}
 
 
 class WebhookForm(forms.ModelForm):
@@ -80,10 +69,10 @@ class WebhookAdmin(ModelAdmin):
             super()
             .get_queryset(request)
             .annotate(
-                taken=_count(lately.filter(state=Call.State.DONE)),
-                failed=_count(lately.exclude(state=Call.State.DONE).filter(attempts__gt=0)),
-                held=_count(Call.objects.filter(state=Call.State.PENDING)),
-                dead=_count(Call.objects.filter(state=Call.State.DEAD)),
+                taken=counted(lately.filter(state=Call.State.DONE)),
+                failed=counted(lately.exclude(state=Call.State.DONE).filter(attempts__gt=0)),
+                held=counted(Call.objects.filter(state=Call.State.PENDING)),
+                dead=counted(Call.objects.filter(state=Call.State.DEAD)),
             )
         )
 
@@ -120,7 +109,7 @@ class WebhookAdmin(ModelAdmin):
     @display(description="Failing since (UTC)")
     def failing_since(self, webhook: Webhook) -> str:
         """Since when no call was taken; a dash where all is well."""
-        found = _receiver(webhook)
+        found = receiver_of(webhook)
         return f"{found.failing_since:%-d %b, %H:%M}" if found and found.failing_since else "–"
 
     def save_model(self, request: HttpRequest, obj: Webhook, form: forms.ModelForm, change: bool) -> None:
@@ -136,7 +125,7 @@ class WebhookAdmin(ModelAdmin):
         rows = list(objs)
         number = Call.objects.filter(webhook__in=rows).count()
         lacking = set() if self.has_delete_permission(request) else {"webhook"}
-        return [str(row) for row in rows], {"webhooks": len(rows), "calls": number}, lacking, [*map(_use, _uses(rows))]
+        return [str(row) for row in rows], {"webhooks": len(rows), "calls": number}, lacking, [*map(use, uses(rows))]
 
     def delete_model(self, request: HttpRequest, obj: Webhook) -> None:
         """Its calls go first, in one statement."""
@@ -157,7 +146,7 @@ class WebhookAdmin(ModelAdmin):
     ) -> HttpResponse:
         """With how its receiver answers, its newest calls, and the segments that call it."""
         webhook = self.get_object(request, object_id)
-        shown = _told(webhook) if webhook else {}
+        shown = told_of(webhook) if webhook else {}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     @action(description="Send a test call", permissions=["change"], icon="send")
@@ -226,49 +215,3 @@ class WebhookAdmin(ModelAdmin):
         if answer.status is None or not 200 <= answer.status < 300:
             raise ValidationError(f"It was not taken. {sentence}")
         return f"It was taken. {sentence}"
-
-
-def _count(rows: QuerySet[Call]) -> Coalesce:
-    """How many of these calls a webhook has, as a column."""
-    mine = rows.filter(webhook=OuterRef("pk")).order_by().values("webhook").annotate(number=Count("pk"))
-    return Coalesce(Subquery(mine.values("number"), output_field=IntegerField()), 0)
-
-
-def _uses(webhooks: list[Webhook]) -> QuerySet[Reaction]:
-    return Reaction.objects.filter(webhook__in=webhooks).select_related("segment").order_by("segment__name", "moment")
-
-
-def _use(reaction: Reaction) -> str:
-    url = reverse("admin:rules_segment_change", args=[reaction.segment_id])
-    link = 'Segment <a class="console-link" href="{}">{}</a> calls it; take it out there first.'
-    return format_html(link, url, reaction.segment)
-
-
-def _receiver(webhook: Webhook) -> Receiver | None:
-    return getattr(webhook, "receiver", None)
-
-
-def standing_of(webhook: Webhook) -> tuple[str, str]:
-    """How a webhook stands: a word for its colour, and one for people."""
-    receiver = _receiver(webhook)
-    if not webhook.active:
-        return ("gone", "gone") if receiver and receiver.notice else ("off", "switched off")
-    if receiver and receiver.paused_until and receiver.paused_until > datetime.now(UTC):
-        return "paused", f"paused until {receiver.paused_until:%H:%M:%S}"
-    if receiver and receiver.failures:
-        return "failing", f"{receiver.failures} failed in a row"
-    return "works", "works"
-
-
-def _told(webhook: Webhook) -> dict[str, Any]:
-    """What a webhook's page shows beside its form."""
-    state, words = standing_of(webhook)
-    both_until = webhook.rotated_at + FORMER_VALID if webhook.former_secret and webhook.rotated_at else None
-    return {
-        "state": state,
-        "state_words": words,
-        "receiver": _receiver(webhook),
-        "both_until": both_until if both_until and both_until > datetime.now(UTC) else None,
-        "newest_calls": webhook.calls.order_by("-pk")[:SHOWN_CALLS],
-        "used_by": _uses([webhook]),
-    }

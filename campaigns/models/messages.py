@@ -78,6 +78,8 @@ class Message(models.Model):
         indexes = [
             # What the outbox may claim now.
             models.Index(fields=["due_at"], name="message_due", condition=Q(state="pending")),
+            # What was sent lately, to be told to the event log.
+            models.Index(fields=["sent_at"], name="message_sent", condition=Q(state="sent")),
             # Whose holder may have died.
             models.Index(fields=["lease_until"], name="message_leased", condition=Q(state__in=["claimed", "sending"])),
         ]

@@ -30,6 +30,8 @@ AT_ONCE: Final = 64
 RUN_SECONDS: Final = 20.0
 # How long nothing may come in before it is looked for calls that became due.
 LOOK_SECONDS: Final = 0.2
+# How long others may join the first that is answered, to be written down with it.
+GATHER_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class _Run:
 
     def settle(self) -> None:
         """Wait a moment for answers and write down those that came, in one commit."""
-        finished, _ = wait(self.flying, LOOK_SECONDS, FIRST_COMPLETED)
+        wait(self.flying, LOOK_SECONDS, FIRST_COMPLETED)
+        finished, _ = wait(self.flying, GATHER_SECONDS)
         answered = [(self.flying.pop(future), future.result()) for future in finished]
         now = datetime.now(UTC)
         judged = [(call, answer, judge(call.attempts, answer, now, self.dice)) for call, answer in answered]
@@ -134,5 +137,5 @@ def try_out(webhook: Webhook, now: datetime) -> Answer:
     with Poster(addresses.limits()) as poster:
         answer = poster.post(signed(webhook, call_id, body, now)).result()
     if answer.status is not None and 200 <= answer.status < 300:
-        calls.note_taken({webhook.pk})
+        calls.note_taken(webhook.pk)
     return answer

@@ -45,9 +45,10 @@ from ..learning.profiles import Profile, profile_clusters
 from ..learning.searching import Progress, quiet
 from ..learning.stories import draft
 from ..models import Artefact
-from ..store import artefacts, clusters, profiles
+from ..store import artefacts, clusters, frames, profiles
 
 FORMAT: Final = 2
+BATCH: Final = 5000  # customers that one online step learns from
 HOLD: Final = "SELECT count(*) FROM (SELECT FROM customers_customer ORDER BY id FOR NO KEY UPDATE) AS held"
 
 
@@ -62,7 +63,7 @@ def compare(now: datetime, options: Options = DEFAULTS, progress: Progress = qui
     `progress(done, of, what)` is called before each step. Raises ValueError, with the cure, when nobody has facts, when
     there are too few different customers, and when no clustering is sane.
     """
-    facts = profile.stored_frame()
+    facts = frames.facts(now)
     if facts.is_empty():
         raise ValueError("Nobody has facts to cluster on; import customers and events first, then refresh all facts.")
     active = artefacts.active(Artefact.Kind.CLUSTERING)
@@ -107,7 +108,7 @@ def adopt(artefact_id: int, now: datetime) -> Artefact:
         raise ValueError(f"There is no clustering {artefact_id}; compare again and adopt what that gives.")
     with transaction.atomic():
         _hold_everybody()
-        facts = profile.stored_frame()
+        facts = frames.facts(now)
         _match_with_present(artefact, facts)
         clusters.register(clusters.read(artefact))
         artefacts.activate(artefact)
@@ -132,7 +133,7 @@ def watch(now: datetime) -> dict[str, Any] | None:
     if active is None:
         return None
     known = clusters.read(active)
-    report = {**asdict(drift(known, _whole(known, profile.stored_frame()), _labels())), "at": now.isoformat()}
+    report = {**asdict(drift(known, _whole(known, frames.facts(now)), _labels())), "at": now.isoformat()}
     with transaction.atomic():
         _note(Artefact.objects.select_for_update().get(pk=active.pk), {"drift": report})
     return report
@@ -154,6 +155,15 @@ def keep_learning(ids: Sequence[int], now: datetime) -> int:
         found = updated(known, _whole(known, facts))
         clusters.rewrite(active, found, {"online": _steps(active, found, facts.height, now)})
     return facts.height
+
+
+def learn_from_recent(now: datetime, since: datetime) -> int:
+    """The same with a sample of those whose facts were computed since a moment."""
+    if artefacts.active(Artefact.Kind.CLUSTERING) is None:
+        return 0
+    recent = frames.fresh(now, ["customer_id", "customer:facts_at"]).filter(pl.col("customer:facts_at") > since)
+    ids = recent["customer_id"].sample(min(BATCH, recent.height), seed=int(now.timestamp())).to_list()
+    return keep_learning(ids, now)
 
 
 def _steps(active: Artefact, found: Clusters, customers: int, now: datetime) -> dict[str, Any]:

@@ -34,7 +34,7 @@ SELECT DISTINCT found.id FROM (SELECT min(id) AS low, max(id) AS high FROM custo
 CROSS JOIN generate_series(0, %(n)s - 1) AS k
 CROSS JOIN LATERAL (
     SELECT c.id FROM customers_customer c
-    WHERE c.merged_into_id IS NULL AND c.facts_at IS NOT NULL AND c.id >= span.low + k * (span.high - span.low) / %(n)s
+    WHERE c.merged_into_id IS NULL AND c.facts_at IS NOT NULL AND c.id >= span.low + k * (span.high - span.low) / %(last)s
     ORDER BY c.id LIMIT 1
 ) AS found ORDER BY found.id
 """
@@ -75,7 +75,7 @@ class Preview:
 def sample(number: int = SAMPLE) -> list[int]:
     """Ids of customers with facts, evenly spread over all there are; the same ones until customers come or go."""
     with connection.cursor() as cursor:
-        cursor.execute(SPREAD, {"n": number})
+        cursor.execute(SPREAD, {"n": number, "last": max(1, number - 1)})
         return [pk for (pk,) in cursor.fetchall()]
 
 

@@ -1,4 +1,4 @@
-"""A question and where it came from in; the question with the place in its context, where it has none of its own, out."""
+"""A question and where it came from in; the question with that place in its context, where it has none, out."""
 
 from collections.abc import Callable
 from typing import NamedTuple

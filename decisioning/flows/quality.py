@@ -19,6 +19,7 @@ from ..customers.quality import reports
 from ..customers.quality.asked import policies
 from ..customers.quality.events import check_events
 from ..customers.quality.facts import Known, check_facts
+from ..store import frames
 from ..store.connection import patient
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def check(now: datetime, progress: Tell = lambda share, what: None) -> int | Non
         found = check_events(now, lambda place, of, what: progress(EVENTS * place / of, what))
         progress(EVENTS, "reading everybody's facts")
         words = profile.vocabulary()
-        frame = profile.stored_frame()
+        frame = frames.facts(now)
         built_in = {fact.name: fact for fact in built_in_facts(words)}
         known = Known(now, catalogue_facts(words), built_in, policies())
         if frame.height:

@@ -19,6 +19,7 @@ from ..customers import profile
 from ..customers.facts import streams
 from ..customers.models import Customer
 from ..store import profiles
+from . import archive
 from .react import Reacted, settle, summed
 from .standing import Standing, standing
 
@@ -50,7 +51,7 @@ def begin(now: datetime, reason: str) -> int:
     total = Customer.objects.filter(merged_into__isnull=True).count()
     progress = recomputes.begin(reason, total)
     try:
-        profile.keep(profile.learn(now), now)
+        profile.keep(archive.learn(now), now)
     except Exception as error:
         recomputes.finish(progress, f"{type(error).__name__}: {error}")
         raise

@@ -43,8 +43,28 @@ class Chained(Imputer):
         gaps = [fact for fact, kind in self.targets.items() if plain(facts.get(fact), kind) is None]
         if not gaps:
             return {}
-        full = self._completed(row_of(facts, self.reads))[0]
+        full = self._completed_one(row_of(facts, self.reads)[0])
         return {fact: as_kind(float(full[self.place[fact]]), self.targets[fact]) for fact in gaps}
+
+    def _completed_one(self, raw: Values) -> Values:
+        """One row of `_completed`, several times faster: a live decision waits for it."""
+        mean, scale, low, high = self.moments
+        gaps = np.isnan(raw)
+        values = np.where(gaps, 0.0, (raw - mean) / scale)
+        steps = [
+            (
+                column,
+                self.weights[column, :-1],
+                float(self.weights[column, -1]),
+                float(low[column]),
+                float(high[column]),
+            )
+            for column in np.flatnonzero(gaps).tolist()
+        ]
+        for _ in range(ROUNDS):
+            for column, weights, constant, least, most in steps:
+                values[column] = min(max(float(weights.dot(values)) + constant, least), most)
+        return np.asarray(values * scale + mean)
 
     def _completed(self, raw: Values) -> Values:
         """The matrix without gaps; each row by itself, so that one customer is filled as among everybody."""

@@ -80,7 +80,7 @@ def drawn(picture: Picture) -> list[str]:
     """Points first, then centres with their numbers above them."""
     x, y = scale_of([*picture["points"], *picture["centres"]])
     dots = [
-        "".join([f'<g fill="{colour(place)}" opacity="0.55">', *spots, "</g>"])
+        "".join([f'<g fill="{colour(place)}" opacity="0.75">', *spots, "</g>"])
         for place, spots in grouped(picture["points"], x, y).items()
     ]
     marks = [

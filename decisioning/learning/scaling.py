@@ -159,7 +159,10 @@ def raw_matrix(frame: pl.DataFrame, facts: tuple[str, ...]) -> Floats:
     """(customers, facts) with NaN for what is missing or no number. Raises `ValueError` naming facts it lacks."""
     absent = [name for name in facts if name not in frame.columns]
     if absent:
-        raise ValueError(f"The frame lacks the facts {', '.join(absent)} that clusters are made from.")
+        raise ValueError(
+            f"The frame lacks the facts {', '.join(absent)} that clusters are made from;"
+            " refresh all facts, or cluster on others."
+        )
     return np.column_stack([numbers_of(frame[name]) for name in facts])
 
 

@@ -56,7 +56,7 @@ def of_the_moment(facts: Mapping[str, Fact]) -> set[str]:
     return CONTEXT_FACTS.keys() - facts.keys()
 
 
-def holder_of(name: str, but: int | None = None) -> str:
+def holder_of(name: str, but: int = 0) -> str:
     """What has this name already, other than the custom fact with the id `but`; empty where it is free."""
     return holders(profile.vocabulary()).get(name) or (
         "another custom fact" if CustomFact.objects.filter(name=name).exclude(pk=but).exists() else ""

@@ -34,6 +34,7 @@ __all__ = [
     "State",
     "columns",
     "current",
+    "facts",
     "forget",
     "fresh",
     "named_segments",
@@ -43,6 +44,9 @@ __all__ = [
     "state",
     "sweep",
 ]
+
+
+OWNED: Final = "customer:"  # what begins the names of the frame's own columns
 
 
 class NoFrame(RuntimeError):
@@ -126,6 +130,14 @@ def fresh(now: datetime, columns: Iterable[str] | None = None) -> pl.DataFrame:
     """`current`, after a refresh."""
     refresh(now)
     return current(columns)
+
+
+def facts(now: datetime) -> pl.DataFrame:
+    """Everybody's facts as they are now: customer_id and a column for each."""
+    refresh(now)
+    return current(
+        [CUSTOMER, *(name for name in columns() if not name.startswith((OWNED, SEGMENT)) and name != CUSTOMER)]
+    )
 
 
 def columns() -> dict[str, pl.DataType]:

@@ -17,6 +17,8 @@ from rules import rulebook
 from rules.models import Membership, Rule, Segment
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+# What the form of a segment sends of its reactions when it has none.
+NO_REACTIONS = {"reactions-TOTAL_FORMS": "0", "reactions-INITIAL_FORMS": "0"}
 TEXT = 'IF device = "kiosk" THEN SHOW "eco-banner"'
 
 

@@ -16,6 +16,8 @@ from decisioning.engine.types import SnapshotData
 from decisioning.models import Snapshot
 from decisioning.store import snapshot
 
+from .shop import NO_REACTIONS
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -67,7 +69,7 @@ def test_the_worker_is_asked_to_find_the_members_of_a_changed_segment(
     browser: Client, shop: dict[str, Any], broker: redis.Redis
 ) -> None:
     segment = shop["rules_segment"]
-    form = {"name": segment.name, "kind": "condition", "condition": segment.condition, "active": "on"}
+    form = {"name": segment.name, "kind": "condition", "condition": segment.condition, "active": "on", **NO_REACTIONS}
     address = f"/admin/rules/segment/{segment.pk}/change/"
     assert "was asked" not in browser.post(address, form, follow=True).content.decode()
     assert "was asked" in browser.post(address, form | {"condition": 'device = "web"'}, follow=True).content.decode()

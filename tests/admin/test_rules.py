@@ -15,7 +15,7 @@ from decisioning.models import Snapshot
 from rules import rulebook
 from rules.models import Revision, Rule, Segment
 
-from .shop import TEXT
+from .shop import NO_REACTIONS, TEXT
 
 pytestmark = pytest.mark.django_db
 Committing = Callable[[], AbstractContextManager[Any]]
@@ -241,10 +241,11 @@ def test_a_segments_condition_is_checked_and_its_members_are_counted(
 ) -> None:
     segment = shop["rules_segment"]
     page = f"/admin/rules/segment/{segment.pk}/change/"
-    form = {"name": "Kiosk", "kind": "condition", "condition": "device = kiosk AND", "active": "on"}
+    form = {"name": "Kiosk", "kind": "condition", "condition": "device = kiosk AND", "active": "on", **NO_REACTIONS}
     answer = browser.post(page, form)
     assert "Line 1, column" in answer.context["adminform"].form.errors["condition"][0]
-    assert "1 customer: " in browser.get(page).content.decode()
+    told = browser.get(page).context
+    assert (told["size"], [one["customer"].key for one in told["sample"]]) == (1, ["hh-1"])
     missing = browser.post(page, form | {"condition": ""}).context["adminform"].form.errors["condition"]
     assert "needs one" in missing[0]
     with committing():

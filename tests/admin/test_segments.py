@@ -21,6 +21,7 @@ from decisioning.models import Artefact
 from rules.models import Membership, Recompute, Rule, Segment, SegmentSize
 
 from .crowd import a_customer
+from .shop import NO_REACTIONS
 
 pytestmark = pytest.mark.django_db
 
@@ -214,7 +215,15 @@ def test_the_worker_is_asked_to_find_the_members_again(
 
 def test_a_name_or_story_written_by_a_person_is_marked_as_theirs(browser: Client, now: datetime) -> None:
     segment = a_segment("cluster-a1-1", kind="cluster", condition="")
-    form = {"name": segment.name, "kind": "cluster", "condition": "", "description": "", "story": "", "active": "on"}
+    form = {
+        "name": segment.name,
+        "kind": "cluster",
+        "condition": "",
+        "description": "",
+        "story": "",
+        "active": "on",
+        **NO_REACTIONS,
+    }
     assert browser.post(page_of(segment), form | {"description": "x"}).status_code == 302
     segment.refresh_from_db()
     assert segment.edited_at is None

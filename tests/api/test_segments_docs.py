@@ -76,7 +76,11 @@ def test_the_page_names_every_address_code_and_reason() -> None:
     assert len(codes) > 7
     assert [code for code in codes if f"`{code}`" not in PAGE] == []
     assert [how for how in How.values if f"`{how}`" not in PAGE] == []
-    addresses = re.findall(r'"(v1/(?:segments|customers|facts)[^"]*)"', (Path(str(reading.__file__)).parent / "urls.py").read_text())
-    plain = [re.sub(r"<\w+:(\w+)>", lambda found: "{id}" if "customer" in found[1] else "{key}", one) for one in addresses]
+    addresses = re.findall(
+        r'"(v1/(?:segments|customers|facts)[^"]*)"', (Path(str(reading.__file__)).parent / "urls.py").read_text()
+    )
+    plain = [
+        re.sub(r"<\w+:(\w+)>", lambda found: "{id}" if "customer" in found[1] else "{key}", one) for one in addresses
+    ]
     assert len(plain) == 8
     assert [one for one in plain if f"/{one}`" not in PAGE] == []

@@ -141,7 +141,7 @@ def test_failures_in_a_row_pause_a_webhook_and_then_one_call_tries() -> None:
     assert len(calls.claim(10)) == 1
     assert calls.claim(10) == []
     assert calls.note_failed(webhook.pk) == timedelta(seconds=60)
-    calls.note_taken({webhook.pk})
+    calls.note_taken(webhook.pk)
     assert len(calls.claim(20)) == calls.AT_ONCE - 1
     assert Receiver.objects.get().failing_since is None
 

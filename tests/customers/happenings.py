@@ -9,6 +9,7 @@ import polars as pl
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
+from decisioning.customers.facts.custom import NONE, Customs, with_customs
 from decisioning.customers.facts.frame import facts_frame
 from decisioning.customers.facts.properties import read_object
 from decisioning.customers.facts.state import FoldedEvent, micros_of
@@ -250,7 +251,11 @@ def frame_of(crowd: list[list[FoldedEvent]]) -> pl.DataFrame:
 
 
 def expected(
-    crowd: list[list[FoldedEvent]], now: datetime, words: Vocabulary, wanted: dict[str, History]
+    crowd: list[list[FoldedEvent]],
+    now: datetime,
+    words: Vocabulary,
+    wanted: dict[str, History],
+    customs: Customs = NONE,
 ) -> list[dict[str, str]]:
     """The facts of each customer from the frame of all events, each as the JSON text that is stored."""
     log = frame_of(crowd)
@@ -262,7 +267,8 @@ def expected(
     facts = facts_frame(log, people, now, words)
     known = log.filter(pl.col("timestamp") <= now)
     heard = columns(wanted, known, micros_of(now), facts["customer_id"])
-    rows = facts.drop("customer_id").hstack(heard.drop("customer_id")).iter_rows(named=True)
+    whole = with_customs(facts.hstack(heard.drop("customer_id")), customs)
+    rows = whole.drop("customer_id").iter_rows(named=True)
     return [as_stored({name: from_frame(value) for name, value in row.items()}) for row in rows]
 
 

@@ -264,10 +264,9 @@ def test_a_state_of_a_typical_customer_is_small() -> None:
     lines = [{"department": f"D{n}", "category": f"C{n}", "brand": f"B{n}", "price": 3} for n in range(3)]
     place = {"userAgent": PHONE, "locale": "it-IT", "location": {"country": "IT", "city": "Rome"}}
     events = [event("Order Completed", day * timedelta(days=20), {"total": 9, "products": lines}) for day in range(3)]
-    for day in range(6):
-        events += [
-            event("Product Viewed", day * timedelta(days=14) + n * MINUTE, {"category": f"C{n}"}, place)
-            for n in range(4)
-        ]
+    views = [(day, step) for day in range(6) for step in range(4)]
+    for day, step in views:
+        ago = day * timedelta(days=14) + step * MINUTE
+        events.append(event("Product Viewed", ago, {"category": f"C{step}"}, place))
     events += [event("Message Sent", timedelta(days=9 * day)) for day in range(4)]
     assert len(pack(fold(None, events, {}, NOW))) < 1024

@@ -100,3 +100,10 @@ def test_what_cannot_be_read_is_left_out_and_names_are_bounded() -> None:
     assert columns_of([("e", "[1]"), ("e", "{"), ("e", "{}")]) == {}
     wide = {f"p{n}": 1 for n in range(500)}
     assert len(columns_of([("e", json.dumps(wide))])) == 100
+
+
+def test_texts_that_no_database_keeps_and_endless_ones_break_nothing() -> None:
+    values = ["Dairy"] * 200 + ["dairy\0", "x" * 100_000, "\0"]
+    one = found(values, "cate\0gory")
+    assert all("\0" not in finding.text and len(finding.text) < 500 for finding in one.values())
+    assert set(columns_of([("e", json.dumps({"a\0": "b\0"}))])) == {"a\ufffd"}

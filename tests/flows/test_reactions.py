@@ -11,6 +11,7 @@ from campaigns.models import Call, Campaign, Message, Reaction, Webhook
 from decisioning.customers.intake.ingest import store
 from decisioning.customers.models import Customer, Event, Identity, Pending
 from decisioning.flows import tell, trigger
+from decisioning.flows.judge import judge
 from decisioning.flows.react import react
 from decisioning.flows.refresh import refresh_all
 from decisioning.flows.standing import standing
@@ -123,6 +124,19 @@ def test_a_refresh_owes_what_time_has_brought(now: Any, webhook: Webhook) -> Non
     refresh_all(now + timedelta(days=8))
     refresh_all(now + timedelta(days=9))
     assert Call.objects.count() == 1
+
+
+def test_an_edited_condition_is_followed_too(now: Any, firsts: Segment, webhook: Webhook) -> None:
+    calling(firsts, webhook, EXIT)
+    setting(firsts, "new", True)
+    store([order("m-0", now, "one"), order("m-1", now, "two"), order("m-2", now, "two")], now)
+    react(now)
+    Segment.objects.update(condition="orders = 2")
+    judge([firsts.pk], now + SECOND)
+    left = Call.objects.get()
+    assert (left.data["customer"]["id"], left.data["reason"]["how"]) == ("one", "edit")
+    told_of = [event.identity.value for event in Event.objects.filter(type="identify").order_by("timestamp")]
+    assert told_of == ["one", "two"], "one entered when they came, two by the edit"
 
 
 def test_a_kill_before_the_commit_repeats_the_batch_and_owes_once(

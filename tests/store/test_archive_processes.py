@@ -1,4 +1,4 @@
-"""Real processes write and read the archive: killed, at the same time, on object storage; nothing is lost or doubled."""
+"""Real processes write and read the archive: killed, at once, on object storage; nothing is lost or doubled."""
 
 import json
 import os
@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import psycopg
 import pytest
+import s3fs
 from django.conf import settings as configured
 from django.db import connection
+from moto.server import ThreadedMotoServer
 from psycopg.conninfo import make_conninfo
 
 from decisioning.customers import profile
@@ -32,6 +34,14 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture(autouse=True)
+def empty_log(transactional_db: None) -> Iterator[None]:
+    """Django does not empty the log between tests that commit, because it does not manage its tables."""
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE customers_event")
 
 
 @pytest.fixture
@@ -78,7 +88,7 @@ def done(process: subprocess.Popen[str]) -> dict[str, object]:
 def test_kills_anywhere_lose_nothing_and_double_nothing(now, start: Start):
     take(now, *(event(number, now, f"u-{number % 30}") for number in range(900)))
     dice, killed = random.Random(7), 0
-    for _ in range(6):
+    for _ in range(4):
         before = parts.watermark()
         process = start("write", "--now", "--margin", 0, "--piece", 20)
         # It starts for some seconds; from its first file on it is killed at any moment.
@@ -105,8 +115,6 @@ def _files_without_rows() -> bool:
 
 
 def _ids(part: ArchivePart) -> list[bytes]:
-    import polars as pl
-
     return pl.read_parquet(files.files().local(part.path), columns=["id"])["id"].to_list()
 
 
@@ -118,15 +126,10 @@ def test_one_worker_and_four_compute_the_same(now, start: Start):
     # The product's clock and this test's are years apart.
     offset = str(int((now - datetime.now(UTC)).total_seconds()) + 60)
     clock = {"DECISIONING_CLOCK_OFFSET": offset}
-    alone = done(start("facts", "alone", **clock))
-
-    def worker(number: int) -> list[dict[str, object]]:
-        mine = range(number, BUCKETS, 4)
-        return [done(start("facts", "together", "--bucket", bucket, **clock)) for bucket in mine]
-
-    with ThreadPoolExecutor(4) as pool:
-        counted = [one for some in pool.map(worker, range(4)) for one in some]
-    assert alone["customers"] == sum(int(one["customers"]) for one in counted) == 60
+    shares = [[f"--bucket={bucket}" for bucket in range(number, BUCKETS, 4)] for number in range(4)]
+    workers = [start("facts", "together", *share, **clock) for share in shares]
+    counted = [done(worker)["customers"] for worker in workers]
+    assert done(start("facts", "alone", **clock))["customers"] == sum(map(int, counted)) == 60
     one, four = archive.gathered("alone"), archive.gathered("together")
     # Days since something go on while the test runs.
     steady = [name for name in one.columns if "days" not in name and "hours" not in name and "_since" not in name]
@@ -179,17 +182,17 @@ def test_only_one_process_writes(now, start: Start):
 
 def test_two_refreshes_of_the_frame_at_once_are_one_after_the_other(now, start: Start):
     take(now, *(event(number, now, f"u-{number}") for number in range(30)))
-    started = [start("frame") for _ in range(3)]
+    started = [start("frame") for _ in range(2)]
     told = [done(one) for one in started]
-    assert [one["customers"] for one in told] == [30, 30, 30]
-    assert sorted(int(one["changed"]) for one in told) == [0, 0, 30]
+    assert [one["customers"] for one in told] == [30, 30]
+    assert sorted(int(one["changed"]) for one in told) == [0, 30]
     assert frames.current().height == 30
 
 
 @pytest.fixture(scope="module")
 def object_storage() -> Iterator[str]:
     """The address of an S3 server of our own."""
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
@@ -199,8 +202,6 @@ def object_storage() -> Iterator[str]:
 @pytest.fixture
 def bucket(object_storage: str, settings, monkeypatch) -> str:
     """An empty bucket that ARCHIVE_URL names."""
-    import s3fs
-
     for name, value in (
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),

@@ -15,7 +15,7 @@ from tools.devstack.stack import start, status, stop
 
 SUPERVISOR_STEPS = [(signal.SIGTERM, 20.0), (signal.SIGKILL, 3.0)]
 # In this order: the later ones are constrained (-c) by the earlier.
-LOCKED = ("bootstrap", "base", "demo", "embedded", "kafka", "dev", "e2e", "bench")
+LOCKED = ("bootstrap", "base", "demo", "embedded", "kafka", "s3", "dev", "e2e", "bench")
 
 
 def up() -> int:

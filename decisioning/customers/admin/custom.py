@@ -62,7 +62,7 @@ class CustomFactForm(ModelForm):
         name = str(self.cleaned_data["name"])
         if self.instance.pk and self.instance.published_text and name != self.initial.get("name"):
             raise ValidationError("It is published under its name. Withdraw it first, or define another fact.")
-        if problem := defining.name_problem(name, known.holder_of(name, self.instance.pk)):
+        if problem := defining.name_problem(name, known.holder_of(name, self.instance.pk or 0)):
             raise ValidationError(problem)
         return name
 

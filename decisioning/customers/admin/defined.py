@@ -21,7 +21,13 @@ from .pictures import counts_of, large
 from .reading import customer_url
 
 EXAMPLES: Final = 10
-QUANTILES: Final = (("5", "5 % have at most"), ("25", "25 %"), ("50", "half"), ("75", "75 %"), ("95", "95 %"))
+QUANTILES: Final = {
+    "5": "5 % have at most",
+    "25": "25 % have at most",
+    "50": "Half have at most",
+    "75": "75 % have at most",
+    "95": "95 % have at most",
+}
 NUMBERS: Final = (("min", "Smallest"), ("mean", "Mean"), ("max", "Largest"), ("sd", "Standard deviation"))
 DATES: Final = (("min", "Earliest"), ("max", "Latest"))
 
@@ -62,7 +68,7 @@ def told(found: Distribution | None) -> dict[str, Any]:
 def _figures(found: Distribution) -> list[tuple[str, str]]:
     figures = found.figures
     if found.type == "number":
-        quantiles = [(label, shown(figures["quantiles"][name])) for name, label in QUANTILES]
+        quantiles = [(label, shown(figures["quantiles"][name])) for name, label in QUANTILES.items()]
         plain = [(label, shown(figures[name])) for name, label in NUMBERS]
         return [*plain, *quantiles, ("Different values", shown(figures["distinct"]))]
     rows = [(label, str(figures[name])) for name, label in DATES if found.type == "date"]

@@ -7,11 +7,10 @@ import polars as pl
 from decisioning.customers.facts import events
 from decisioning.customers.facts.baskets import ANSWERED, unanswered
 from decisioning.customers.facts.counting import start_of
-from decisioning.customers.facts.formulas import BuiltIn, One, Source, most_of, number, since
+from decisioning.customers.facts.formulas import BuiltIn, Source, days_since, most_of, number, since
 from decisioning.customers.facts.measures import (
     DAY,
     days,
-    days_of,
     hours,
     hours_of,
     money,
@@ -95,7 +94,7 @@ def search_facts() -> Iterator[BuiltIn]:
     yield counted("searches_30d", "Searches in 30 days", text, name, 30)
     text = "Days since the last search; missing without one."
     how = days(pl.col("age").filter(pl.col("name") == name).min())
-    one, when = _days_since(name), Ageing(since(name))
+    one, when = days_since(name), Ageing(since(name))
     yield number("days_since_search", "Days since search", text, source, how, one, when=when)
     text = f"The {FEW} newest different searches of the last 90 days, in lower case."
     how = pl.col("query").sort_by(["age", "query"]).head(FEW)
@@ -107,18 +106,16 @@ def counted(fact: str, label: str, text: str, event: str, span: int) -> BuiltIn:
     """How many events of a name there were in a window, by the hour."""
     how = pl.col(f"n{span}").filter(pl.col("name") == event).sum()
 
-    def rows(seen: Seen) -> tuple[list[int], list[int]]:
-        mine = seen.state.counted.get(event, [])
-        return [start_of(hour) for hour in mine[::2]], mine[1::2]
+    def hours(seen: Seen) -> list[int]:
+        return [start_of(hour) for hour in seen.state.counted.get(event, ())[::2]]
+
+    def numbers(seen: Seen) -> list[int]:
+        return seen.state.counted[event][1::2]
 
     def one(seen: Seen) -> int:
         return seen.number(event, span)
 
-    return number(fact, label, text, Source.NAMES, how, one, 0, summed(rows, span))
-
-
-def _days_since(event: str) -> One:
-    return lambda seen: days_of(seen.since(event))
+    return number(fact, label, text, Source.NAMES, how, one, 0, summed(hours, span, numbers))
 
 
 def _searches(seen: Seen) -> list[str] | None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from operator import methodcaller
-from typing import Final
 
 import polars as pl
 
 from decisioning.customers.facts.events import ORDER
-from decisioning.customers.facts.formulas import BuiltIn, One, Source, number, ones, since
+from decisioning.customers.facts.formulas import BuiltIn, One, Source, days_since, number, since
 from decisioning.customers.facts.measures import (
     WINDOWS,
     YEAR,
@@ -24,8 +23,6 @@ from decisioning.customers.facts.moving import Ageing, leaving, stepping, summed
 from decisioning.customers.facts.seen import Seen
 from decisioning.customers.facts.state import moment_text
 
-ORDERS: Final = ones(lambda seen: seen.order_times)
-
 
 def order_times(seen: Seen) -> list[int]:
     return seen.order_times
@@ -39,8 +36,8 @@ def spent_in(days: int | None) -> One:
     return lambda seen: money_of(seen.spend[days])
 
 
-def _totals(seen: Seen) -> tuple[list[int], list[int]]:
-    return seen.order_times, [order.total for order in seen.state.orders]
+def _totals(seen: Seen) -> list[int]:
+    return [order.total for order in seen.state.orders]
 
 
 def order_facts() -> Iterator[BuiltIn]:
@@ -50,10 +47,10 @@ def order_facts() -> Iterator[BuiltIn]:
     yield number("orders", "Orders", text, source, pl.len().cast(pl.Int64), orders_in(None), 0)
     for span in WINDOWS:
         label, text = f"Orders in {span} days", f"Orders completed in the last {span} days."
-        how, when = within(span).sum(), summed(ORDERS, span)
+        how, when = within(span).sum(), summed(order_times, span)
         yield number(f"orders_{span}d", label, text, source, how, orders_in(span), 0, when)
     label, text = "Days since last order", "Missing without orders."
-    one, when = lambda seen: days_of(seen.since(ORDER)), Ageing(since(ORDER))
+    one, when = days_since(ORDER), Ageing(since(ORDER))
     yield number("recency_days", label, text, source, days(age.min()), one, when=when)
     text = "When the last order was."
     yield BuiltIn("last_order_at", "date", "Last order", text, source, at.max(), _last_order_at)
@@ -84,7 +81,7 @@ def money_facts() -> Iterator[BuiltIn]:
     text = "Spent in all orders."
     yield number("spend", "Spend", text, source, money(total.sum()), spent_in(None), 0)
     for span in WINDOWS:
-        how, when = money(total.filter(within(span)).sum()), summed(_totals, span, money_of)
+        how, when = money(total.filter(within(span)).sum()), summed(order_times, span, _totals, money_of)
         label, text = f"Spend in {span} days", f"Spent in the last {span} days."
         yield number(f"spend_{span}d", label, text, source, how, spent_in(span), 0, when)
     left = leaving(order_times, YEAR)

@@ -91,7 +91,7 @@ def _kind(dtype: pl.DataType) -> str:
     if dtype.is_temporal():
         return "date"
     if isinstance(dtype, pl.List):
-        return "number_list" if dtype.inner is not None and dtype.inner.is_numeric() else "text_list"  # type: ignore[attr-defined]
+        return "number_list" if dtype.inner is not None and dtype.inner.is_numeric() else "text_list"
     return "text"
 
 
@@ -191,11 +191,8 @@ def _common(values: pl.Series) -> Figures:
     if counts.height > COMMON:
         shown = shown.filter(pl.col("customers") >= FEWEST)
     common = [[str(value)[:LONGEST], count] for value, count in shown.iter_rows()]
-    return {
-        "distinct": counts.height,
-        "common": common,
-        "other": int(counts["customers"].sum() - shown["customers"].sum()),
-    }
+    other = int(counts["customers"].sum()) - int(shown["customers"].sum())
+    return {"distinct": counts.height, "common": common, "other": other}
 
 
 def _flags(values: pl.Series) -> Figures:

@@ -15,7 +15,7 @@ from decisioning.customers.facts.asking import Asked, thresholds
 from decisioning.customers.facts.deriving import by_name
 from decisioning.customers.facts.folding import matured
 from decisioning.customers.facts.formulas import BuiltIn
-from decisioning.customers.facts.moving import MOST_TRIES, Ageing, Cuts, Either, When, class_of, never
+from decisioning.customers.facts.moving import MOST_TRIES, Ageing, Cuts, Either, When, class_of, cost_of, never
 from decisioning.customers.facts.seen import Seen, clock_of
 from decisioning.customers.facts.state import EPOCH, State, micros_of
 from decisioning.customers.facts.vocabulary import Vocabulary
@@ -40,6 +40,14 @@ class Watch:
     ages: tuple[tuple[str, Cuts], ...]
     days: tuple[tuple[str, Cuts], ...]
     pairs: tuple[tuple[str, str], ...]
+
+    def fits(self, vocabulary: Vocabulary, histories: Mapping[str, History], asked: Asked) -> bool:
+        """Whether it was made of these; mostly they are the very same objects, which is quick to see."""
+        return (
+            self.asked is asked
+            and (self.vocabulary is vocabulary or self.vocabulary == vocabulary)
+            and (self.histories is histories or self.histories == histories)
+        )
 
 
 _watches: dict[int, Watch] = {}
@@ -83,7 +91,7 @@ def _sooner(limit: int, moment: int | None) -> int:
 def _watch(vocabulary: Vocabulary, histories: Mapping[str, History], asked: Asked) -> Watch:
     """What to look at; kept for as long as the same things are asked."""
     known = _watches.get(id(asked))
-    if known is None or known.asked is not asked or known.histories is not histories or known.vocabulary != vocabulary:
+    if known is None or not known.fits(vocabulary, histories, asked):
         if len(_watches) >= MOST_PLANS:
             _watches.clear()
         known = _watches[id(asked)] = _planned(vocabulary, histories, asked)
@@ -93,6 +101,7 @@ def _watch(vocabulary: Vocabulary, histories: Mapping[str, History], asked: Aske
 def _planned(vocabulary: Vocabulary, histories: Mapping[str, History], asked: Asked) -> Watch:
     facts = by_name(vocabulary)
     mine = [(facts[name].when, cuts) for name, cuts in asked.items() if name in facts]
+    mine.sort(key=lambda pair: cost_of(pair[0]))
     parts = [(name.split("\0"), cuts) for name, cuts in asked.items() if name.startswith("\0")]
     return Watch(
         vocabulary,

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from decisioning.customers.facts.measures import DAY
 from decisioning.customers.facts.moving import When, never
 from decisioning.customers.facts.seen import Seen
 from rules.language.facts import Fact
@@ -87,14 +88,15 @@ def since(event: str) -> Callable[[Seen], int | None]:
     return lambda seen: seen.last(event)
 
 
-def ones(times: Callable[[Seen], list[int]]) -> Callable[[Seen], tuple[list[int], list[int]]]:
-    """Rows that count one each."""
+def days_since(event: str) -> One:
+    """Days since the last event of a name, as `measures.days_of` has them; without its call, as there are many."""
+    tick = DAY // 1_000_000
 
-    def rows(seen: Seen) -> tuple[list[int], list[int]]:
-        found = times(seen)
-        return found, [1] * len(found)
+    def one(seen: Seen) -> float | None:
+        times = seen.state.names.get(event)
+        return None if times is None else (seen.now - times[1] + tick // 2) // tick / 1e6
 
-    return rows
+    return one
 
 
 def most_of(amounts: dict[str, int]) -> str | None:

@@ -72,7 +72,7 @@ def money(units: pl.Expr) -> pl.Expr:
 
 
 def money_of(units: int) -> float:
-    return cents_of(units) / 100
+    return (units + UNITS // 200) // (UNITS // 100) / 100
 
 
 # -- ages, in microseconds
@@ -101,7 +101,7 @@ def hours_of(age: int | None) -> float | None:
 
 def ratio_of(above: float, below: float) -> float | None:
     """A quotient as a fact; None below a positive number, so where there is nothing to divide by."""
-    return rounded(above / below) if below > 0 else None
+    return round(above / below * 1e6) / 1e6 if below > 0 else None
 
 
 def ratio(above: pl.Expr, below: pl.Expr) -> pl.Expr:

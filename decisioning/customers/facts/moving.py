@@ -20,9 +20,8 @@ Cuts = tuple[float, ...]
 When = Callable[[Seen, Cuts, int], int | None]
 After = Callable[[Seen, int], int | None]
 """The first moment later than the given one at which a value may change."""
-Rows = Callable[[Seen], tuple[Sequence[int], Sequence[int]]]
-"""Times in rising order, and what each adds to a sum."""
 Times = Callable[[Seen], Sequence[int]]
+"""Times of rows, in rising order."""
 One = Callable[[Seen], Any]
 MOST_TRIES: Final = 32
 """So many changes of what a value is made from are looked at; the last one is given when none changed the class."""
@@ -43,15 +42,18 @@ def never(seen: Seen, cuts: Cuts, limit: int) -> int | None:
     return None
 
 
-def summed(rows: Rows, days: int, as_fact: Callable[[int], float] = float) -> When:
-    """For a sum over the rows of a window."""
+def summed(
+    times_of: Times, days: int, amounts_of: Times | None = None, as_fact: Callable[[int], float] = float
+) -> When:
+    """For a sum over the rows of a window, or for their number."""
     span = days * DAY
 
     def when(seen: Seen, cuts: Cuts, limit: int) -> int | None:
-        times, amounts = rows(seen)
+        times = times_of(seen)
         place, number = bisect_right(times, seen.now - span), len(times)
         if place == number or times[place] + span >= limit:
             return None
+        amounts = [1] * number if amounts_of is None else amounts_of(seen)
         rest = sum(amounts[place:])
         here = class_of(as_fact(rest), cuts)
         while place < number and (at := times[place] + span) < limit:
@@ -105,23 +107,34 @@ def ticks_to(cut: float) -> int:
     return found
 
 
-def stepping(one: One, *afters: After) -> When:
+@dataclass(frozen=True, slots=True)
+class Stepping:
     """For everything else: it is computed again at each moment at which what it is made from changes."""
 
-    def when(seen: Seen, cuts: Cuts, limit: int) -> int | None:
+    one: One
+    afters: tuple[After, ...]
+
+    def __call__(self, seen: Seen, cuts: Cuts, limit: int) -> int | None:
         here = None
         at = seen.now
         for tried in range(MOST_TRIES):
-            moments = [moment for after in afters if (moment := after(seen, at)) is not None]
+            moments = [moment for after in self.afters if (moment := after(seen, at)) is not None]
             if not moments or (at := min(moments)) >= limit:
                 return None
             if not tried:
-                here = class_of(one(seen), cuts)
-            if class_of(one(seen.at(at)), cuts) != here:
+                here = class_of(self.one(seen), cuts)
+            if class_of(self.one(seen.at(at)), cuts) != here:
                 return at
         return at
 
-    return when
+
+def stepping(one: One, *afters: After) -> When:
+    return Stepping(one, afters)
+
+
+def cost_of(when: When) -> int:
+    """The order to ask in: what is quick first, so that the rest need not look beyond its answer."""
+    return 0 if isinstance(when, Ageing) else 2 if isinstance(when, Stepping | Either) else 1
 
 
 @dataclass(frozen=True, slots=True)

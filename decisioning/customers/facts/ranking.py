@@ -11,8 +11,8 @@ import polars as pl
 
 from decisioning.customers.facts.buying import order_times, orders_in, spent_in
 from decisioning.customers.facts.events import ORDER
-from decisioning.customers.facts.formulas import BuiltIn, One, Source, number, since
-from decisioning.customers.facts.measures import YEAR, days_of
+from decisioning.customers.facts.formulas import BuiltIn, One, Source, days_since, number, since
+from decisioning.customers.facts.measures import YEAR
 from decisioning.customers.facts.moving import After, leaving, passing, stepping
 from decisioning.customers.facts.seen import Seen
 from decisioning.customers.facts.vocabulary import RECENT_WINDOWS, Vocabulary
@@ -31,7 +31,7 @@ NAMES: Final = tuple(dict.fromkeys(name for row in reversed(GRID) for name in re
 def rfm_facts(vocabulary: Vocabulary) -> Iterator[BuiltIn]:
     """Scores 1 to 5 by the vocabulary's quintile edges, 5 is best; missing for customers without orders."""
     edges = vocabulary.recency, vocabulary.frequency, vocabulary.monetary
-    values: tuple[One, ...] = (lambda seen: days_of(seen.since(ORDER)), orders_in(YEAR), spent_in(YEAR))
+    values: tuple[One, ...] = (days_since(ORDER), orders_in(YEAR), spent_in(YEAR))
     older, left = passing(since(ORDER), vocabulary.recency), leaving(order_times, YEAR)
     scores: list[One] = []
     for name, column, mine, value in zip(

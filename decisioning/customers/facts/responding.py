@@ -7,8 +7,8 @@ import polars as pl
 
 from decisioning.customers.facts import events
 from decisioning.customers.facts.browsing import counted
-from decisioning.customers.facts.formulas import BuiltIn, Source, number, since
-from decisioning.customers.facts.measures import YEAR, days, days_of, ratio, ratio_of, within
+from decisioning.customers.facts.formulas import BuiltIn, One, Source, days_since, number, since
+from decisioning.customers.facts.measures import YEAR, days, ratio, ratio_of, within
 from decisioning.customers.facts.moving import Ageing, leaving, leaving_hours, stepping, summed
 from decisioning.customers.facts.seen import Seen
 
@@ -19,28 +19,27 @@ def coupon_facts() -> Iterator[BuiltIn]:
     for span in (90, YEAR):
         used = pl.col("coupons").filter(within(span)).sum()
         name, label = f"coupon_redemptions_{span}d", f"Coupons in {span} days"
-        text, when = f"Coupons redeemed in the last {span} days.", summed(_coupons, span)
+        text, when = f"Coupons redeemed in the last {span} days.", summed(_redeemed, span, _coupons)
         yield number(name, label, text, source, used, methodcaller("coupons", span), 0, when)
         text = f"Campaigns received in the last {span} days."
         yield counted(f"campaigns_received_{span}d", f"Campaigns in {span} days", text, events.RECEIVED, span)
     answered = pl.col("content_key").filter(within(YEAR)).drop_nulls().n_unique().cast(pl.Int64)
     label, text = "Campaigns redeemed in 365 days", "Different campaigns with a redemption in the last 365 days."
-    one = methodcaller("answered", YEAR)
-    when = stepping(one, leaving(lambda seen: [row.at for row in seen.state.redeemed], YEAR))
+    one: One = methodcaller("answered", YEAR)
+    when = stepping(one, leaving(_redeemed, YEAR))
     yield number("campaigns_redeemed_365d", label, text, source, answered, one, 0, when)
     how = days(pl.col("age").filter(pl.col("name") == events.REDEEMED).min())
     label, text = "Days since redemption", "Days since the last redemption; missing without one."
-    when = Ageing(since(events.REDEEMED))
-    yield number("days_since_redemption", label, text, Source.NAMES, how, _since_redemption, when=when)
+    one, when = days_since(events.REDEEMED), Ageing(since(events.REDEEMED))
+    yield number("days_since_redemption", label, text, Source.NAMES, how, one, when=when)
 
 
-def _coupons(seen: Seen) -> tuple[list[int], list[int]]:
-    rows = seen.state.redeemed
-    return [row.at for row in rows], [row.coupons for row in rows]
+def _redeemed(seen: Seen) -> list[int]:
+    return [row.at for row in seen.state.redeemed]
 
 
-def _since_redemption(seen: Seen) -> float | None:
-    return days_of(seen.since(events.REDEEMED))
+def _coupons(seen: Seen) -> list[int]:
+    return [row.coupons for row in seen.state.redeemed]
 
 
 def content_facts() -> Iterator[BuiltIn]:
@@ -77,9 +76,5 @@ def message_facts() -> Iterator[BuiltIn]:
     yield counted("messages_clicked_90d", "Messages clicked in 90 days", text, events.FOLLOWED, 90)
     text = "Days since a message was last sent; missing when none was."
     how = days(pl.col("age").filter(pl.col("name") == events.SENT).min())
-    when = Ageing(since(events.SENT))
-    yield number("days_since_message", "Days since message", text, Source.NAMES, how, _since_message, when=when)
-
-
-def _since_message(seen: Seen) -> float | None:
-    return days_of(seen.since(events.SENT))
+    one, when = days_since(events.SENT), Ageing(since(events.SENT))
+    yield number("days_since_message", "Days since message", text, Source.NAMES, how, one, when=when)

@@ -20,8 +20,7 @@ from decisioning.customers.facts.telling import traits_of
 
 MINUTE: Final = 60_000_000
 AT: Final = attrgetter("at")
-ALL_WINDOWS: Final[tuple[int | None, ...]] = WINDOWS
-SPANS: Final = tuple(days * DAY for days in WINDOWS)
+SPANS: Final = tuple((days, days * DAY) for days in WINDOWS)
 FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 Value = TypeVar("Value")
 
@@ -116,67 +115,60 @@ class Seen:
 
     # -- visits and sessions
 
-    @once
-    def day_ends(self) -> dict[int, int]:
-        """The last activity of each local day that was not forgotten, by the day."""
-        clock, offsets, found = self.clock, self.clock.get, dict[int, int]()
+    def _see_visits(self) -> None:
+        clock, now = self.clock, self.now
+        last: dict[int, int] = {}
         for at in self.state.ends:
-            offset = offsets(at // DAY)
-            found[(clock.local(at) if offset is None else at + offset) // DAY] = at
-        return found
+            offset = clock[at // DAY]
+            last[(clock.local(at) if offset is None else at + offset) // DAY] = at
+        ends = sorted(last.values())
+        number = len(ends)
+        visits: dict[int | None, int] = {days: number - bisect_right(ends, now - span) for days, span in SPANS}
+        if self.state.visited:
+            local = clock.local
+            number = len({local(quarter * QUARTER) // DAY for quarter in self.state.visited} | last.keys())
+        visits[None] = number
+        self.__dict__["visit_ends"], self.__dict__["visits"] = ends, visits
 
-    @once
-    def visit_ends(self) -> list[int]:
-        """The same, rising."""
-        return sorted(self.day_ends.values())
+    visit_ends: part[list[int]] = part(_see_visits)
+    """The last activity of each local day that was not forgotten, rising."""
+    visits: part[dict[int | None, int]] = part(_see_visits)
+    """Days with activity, by window."""
 
-    def visits(self, days: int | None) -> int:
-        """Days with activity."""
-        if days is None:
-            if not self.state.visited:
-                return len(self.day_ends)
-            local = self.clock.local
-            return len({local(quarter * QUARTER) // DAY for quarter in self.state.visited} | self.day_ends.keys())
-        ends = self.visit_ends
-        return len(ends) - bisect_right(ends, self.now - days * DAY)
+    def _see_sessions(self) -> None:
+        state, now = self.state, self.now
+        found = activity.sessions(state.starts, state.ends, state.counts)
+        ends = [session[1] for session in found]
+        self.__dict__["session_ends"] = ends
+        number = len(ends)
+        self.__dict__["sessions"] = {days: number - bisect_right(ends, now - span) for days, span in SPANS}
+        recent = found[number - self.sessions[90] :]
+        length, events = sum([end - start for start, end, _ in recent]), sum([count for _, _, count in recent])
+        self.__dict__["stays"] = (len(recent), length, events)
 
-    @once
-    def sessions(self) -> list[activity.Session]:
-        state = self.state
-        return activity.sessions(state.starts, state.ends, state.counts)
-
-    @once
-    def session_ends(self) -> list[int]:
-        return [session[1] for session in self.sessions]
-
-    def sessions_in(self, days: int) -> int:
-        """How many sessions ended in the window."""
-        ends = self.session_ends
-        return len(ends) - bisect_right(ends, self.now - days * DAY)
-
-    @once
-    def quarter(self) -> tuple[int, int, int]:
-        """Of the sessions of the last 90 days: how many, how long together (µs), and their events."""
-        number = self.sessions_in(90)
-        if not number:
-            return 0, 0, 0
-        mine = self.sessions[-number:]
-        return number, sum([end - start for start, end, _ in mine]), sum([count for _, _, count in mine])
+    session_ends: part[list[int]] = part(_see_sessions)
+    sessions: part[dict[int, int]] = part(_see_sessions)
+    """How many sessions ended in each window."""
+    stays: part[tuple[int, int, int]] = part(_see_sessions)
+    """Of the sessions of the last 90 days: how many, how long together (µs), and their events."""
 
     # -- orders
 
-    def _see_orders(self) -> None:
-        orders, now = self.state.orders, self.now
-        times, totals = [order.at for order in orders], [order.total for order in orders]
-        number = len(times)
-        starts = [bisect_right(times, now - span) for span in SPANS]
-        self.__dict__["order_times"] = times
-        self.__dict__["orders"] = dict(zip(ALL_WINDOWS, [number - start for start in starts], strict=False))
-        self.__dict__["spend"] = dict(zip(ALL_WINDOWS, [sum(totals[start:]) for start in starts], strict=False))
-        self.__dict__["year"] = orders[starts[-1] :] if starts[-1] else orders
-        self.orders[None], self.spend[None] = self.state.past_orders + number, self.state.past_spend + sum(totals)
+    @once
+    def order_times(self) -> list[int]:
+        return [order.at for order in self.state.orders]
 
-    order_times: part[list[int]] = part(_see_orders)
+    def _see_orders(self) -> None:
+        mine, now, times = self.state.orders, self.now, self.order_times
+        totals, number, start = [order.total for order in mine], len(times), 0
+        orders: dict[int | None, int] = {None: self.state.past_orders + number}
+        spend: dict[int | None, int] = {None: self.state.past_spend + sum(totals)}
+        for days, span in SPANS:
+            start = bisect_right(times, now - span)
+            orders[days], spend[days] = number - start, sum(totals[start:])
+        # The last window is the year.
+        self.__dict__["orders"], self.__dict__["spend"], self.__dict__["year"] = orders, spend, mine[start:]
+
     orders: part[dict[int | None, int]] = part(_see_orders)
     """How many, by window."""
     spend: part[dict[int | None, int]] = part(_see_orders)
@@ -209,22 +201,28 @@ class Seen:
     @once
     def amounts(self) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         """Cents by department, category and brand, last 365 days."""
-        departments, categories, brands = dict[int, int](), dict[int, int](), dict[int, int]()
+        departments: dict[int, int] = {}
+        categories: dict[int, int] = {}
+        brands: dict[int, int] = {}
         for order in self.year:
             for department, category, brand, amount in order.lines:
                 departments[department] = departments.get(department, 0) + amount
                 categories[category] = categories.get(category, 0) + amount
                 brands[brand] = brands.get(brand, 0) + amount
+        return self._named(departments), self._named(categories), self._named(brands)
+
+    def _named(self, amounts: dict[int, int]) -> dict[str, int]:
+        """Cents by name, without what has none."""
+        amounts.pop(-1, None)
         words, half, cent = self.state.words, UNITS // 200, UNITS // 100  # as `cents_of`, without its call
-        return (
-            {words[word]: (amount + half) // cent for word, amount in departments.items() if word >= 0},
-            {words[word]: (amount + half) // cent for word, amount in categories.items() if word >= 0},
-            {words[word]: (amount + half) // cent for word, amount in brands.items() if word >= 0},
-        )
+        return {words[word]: (amount + half) // cent for word, amount in amounts.items()}
 
     @once
-    def departments_total(self) -> int:
-        return sum(self.amounts[0].values())
+    def shares(self) -> dict[str, float | None] | None:
+        """Of all that was spent on departments, what went to each; None without spend."""
+        departments = self.amounts[0]
+        total = sum(departments.values())
+        return {name: ratio_of(cents, total) for name, cents in departments.items()} if total > 0 else None
 
     @once
     def recent_categories(self) -> list[str]:
@@ -255,7 +253,8 @@ class Seen:
     @once
     def looks(self) -> dict[str, int]:
         """Looks at products by category, last 90 days."""
-        limit, found = counting.hour_of(self.now - 90 * DAY), dict[str, int]()
+        limit = counting.hour_of(self.now - 90 * DAY)
+        found: dict[str, int] = {}
         for name, hours in self.state.viewed.items():
             if name and hours[-2] > limit:
                 found[name] = sum(hours[1::2]) if hours[0] > limit else counting.number_in(hours, self.now, 90)
@@ -272,11 +271,6 @@ class Seen:
         """When the last event of the name was."""
         times = self.state.names.get(name)
         return None if times is None else times[1]
-
-    def since(self, name: str) -> int | None:
-        """Microseconds since the last event of the name."""
-        times = self.state.names.get(name)
-        return None if times is None else self.now - times[1]
 
     def told(self, unit: int, place: int) -> str | None:
         """What was last told of one of `contexts.UNITS`, at that place of it."""
@@ -301,7 +295,7 @@ class Seen:
     def coupons(self, days: int) -> int:
         """Coupons redeemed in the window."""
         limit = self.now - days * DAY
-        return sum(one.coupons for one in self.state.redeemed if one.at > limit)
+        return sum([one.coupons for one in self.state.redeemed if one.at > limit])
 
     def answered(self, days: int) -> int:
         """Different contents redeemed in the window."""

@@ -10,14 +10,13 @@ from typing import Any, Final
 import polars as pl
 
 from decisioning.customers.facts.buying import order_times
-from decisioning.customers.facts.formulas import BuiltIn, One, Source, most_of, number, since
+from decisioning.customers.facts.formulas import BuiltIn, One, Source, days_since, most_of, number, since
 from decisioning.customers.facts.measures import (
     MINUTES,
     SEASON,
     WEEKDAYS,
     YEAR,
     days,
-    days_of,
     mean_wave,
     mean_wave_of,
     ratio,
@@ -145,17 +144,17 @@ def _categories_bought(seen: Seen) -> int:
 
 
 def _share(department: str) -> One:
-    return lambda seen: ratio_of(seen.amounts[0].get(department, 0), seen.departments_total)
+    def one(seen: Seen) -> float | None:
+        shares = seen.shares
+        return shares.get(department, 0.0) if shares is not None else None
+
+    return one
 
 
 def share_facts(vocabulary: Vocabulary) -> dict[str, str]:
     """{department: the name of its share fact}, for rules and for the scorer's product with a content's
     departments."""
     return {department: f"share_{slug(department)}" for department in vocabulary.departments}
-
-
-def days_since(event: str) -> One:
-    return lambda seen: days_of(seen.since(event))
 
 
 def since_facts(vocabulary: Vocabulary) -> Iterator[BuiltIn]:

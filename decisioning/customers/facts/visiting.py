@@ -1,23 +1,27 @@
 """What a customer did, with which device and where, comes in; a formula for each fact about it comes out."""
 
 from collections.abc import Iterator
-from typing import Final
 
 import polars as pl
 
 from decisioning.customers.facts.contexts import DEVICES, UNITS, Where
-from decisioning.customers.facts.formulas import BuiltIn, One, Source, number, ones
+from decisioning.customers.facts.formulas import BuiltIn, One, Source, number
 from decisioning.customers.facts.measures import WINDOWS, days, days_of, ratio, ratio_of, within
 from decisioning.customers.facts.moving import Ageing, When, leaving, leaving_days, stepping, summed
 from decisioning.customers.facts.seen import MINUTE, Seen
 from decisioning.customers.facts.state import moment_text
 
-VISITS: Final = ones(lambda seen: seen.visit_ends)
-SESSIONS: Final = ones(lambda seen: seen.session_ends)
+
+def visit_ends(seen: Seen) -> list[int]:
+    return seen.visit_ends
+
+
+def session_ends(seen: Seen) -> list[int]:
+    return seen.session_ends
 
 
 def visits_in(days: int | None) -> One:
-    return lambda seen: seen.visits(days)
+    return lambda seen: seen.visits[days]
 
 
 def activity_facts() -> Iterator[BuiltIn]:
@@ -27,7 +31,7 @@ def activity_facts() -> Iterator[BuiltIn]:
     yield number("visits", "Visits", text, source, pl.len().cast(pl.Int64), visits_in(None), 0)
     for span in WINDOWS:
         label, text = f"Visits in {span} days", f"Days with activity in the last {span}."
-        how, when = within(span).sum(), summed(VISITS, span)
+        how, when = within(span).sum(), summed(visit_ends, span)
         yield number(f"visits_{span}d", label, text, source, how, visits_in(span), 0, when)
     tenure = days(pl.col("first_age").max())
     text = "Days since the first activity."
@@ -45,7 +49,7 @@ def _tenure(seen: Seen) -> float | None:
 
 
 def sessions_in(days: int) -> One:
-    return lambda seen: seen.sessions_in(days)
+    return lambda seen: seen.sessions[days]
 
 
 def session_facts() -> Iterator[BuiltIn]:
@@ -53,15 +57,15 @@ def session_facts() -> Iterator[BuiltIn]:
     source, quarter = Source.SESSIONS, within(90)
     for span in WINDOWS:
         label, text = f"Sessions in {span} days", f"Sessions that ended in the last {span} days."
-        how, when = within(span).sum(), summed(SESSIONS, span)
+        how, when = within(span).sum(), summed(session_ends, span)
         yield number(f"sessions_{span}d", label, text, source, how, sessions_in(span), 0, when)
     text = "Mean length of the sessions of the last 90 days; missing without one."
     how = ratio(pl.col("length").filter(quarter).sum(), quarter.sum().cast(pl.Int64) * MINUTE)
-    when = stepping(_length, leaving(lambda seen: seen.session_ends, 90))
+    when = stepping(_length, leaving(session_ends, 90))
     yield number("session_minutes", "Minutes a session", text, source, how, _length, when=when)
     text = "Mean number of events in the sessions of the last 90 days; missing without one."
     how = ratio(pl.col("events").filter(quarter).sum(), quarter.sum())
-    when = stepping(_depth, leaving(lambda seen: seen.session_ends, 90))
+    when = stepping(_depth, leaving(session_ends, 90))
     yield number("session_events", "Events a session", text, source, how, _depth, when=when)
     text = "When the last session ended: the last activity."
     last = pl.col("end").max()
@@ -71,12 +75,12 @@ def session_facts() -> Iterator[BuiltIn]:
 
 
 def _length(seen: Seen) -> float | None:
-    number, length, _ = seen.quarter
+    number, length, _ = seen.stays
     return ratio_of(length, number * MINUTE)
 
 
 def _depth(seen: Seen) -> float | None:
-    number, _, events = seen.quarter
+    number, _, events = seen.stays
     return ratio_of(events, number)
 
 

@@ -20,6 +20,8 @@ from .shapes import is_far
 
 MOST_PROPERTIES: Final = 100
 MOST_VALUES: Final = 500
+MOST_WORDS: Final = 100  # different values; of more it is no vocabulary
+LONGEST: Final = 200
 FEWEST: Final = 50  # values; of fewer nothing is said
 RARE: Final = 0.01
 ALIKE: Final = 88.0  # of 100, in rapidfuzz's ratio
@@ -58,9 +60,10 @@ class Column:
         if kind == "number" and abs(value) < 1e15:
             self.numbers.append(float(value))
             self.places.append(event)
-        elif type(value) is str and (value in self.texts or len(self.texts) < MOST_VALUES):
-            self.texts[value] += 1
-            self.where.setdefault(("text", value), event)
+        elif type(value) is str and len(value) <= LONGEST and (value in self.texts or len(self.texts) < MOST_VALUES):
+            text = value.replace("\0", "\ufffd")  # PostgreSQL keeps no NUL
+            self.texts[text] += 1
+            self.where.setdefault(("text", text), event)
 
 
 def columns_of(events: Iterable[tuple[str, str]]) -> dict[str, Column]:
@@ -71,7 +74,8 @@ def columns_of(events: Iterable[tuple[str, str]]) -> dict[str, Column]:
             properties = _decode(text)
         except (msgspec.MsgspecError, RecursionError):
             continue
-        for name, value in _flat(properties):
+        for raw, value in _flat(properties):
+            name = raw[:LONGEST].replace("\0", "\ufffd")
             column = found.get(name)
             if column is None:
                 if len(found) >= MOST_PROPERTIES:
@@ -166,7 +170,7 @@ def _digits(name: str, column: Column) -> Iterator[Finding]:
 def _spellings(event: str, name: str, column: Column) -> Iterator[Finding]:
     """Rare values that look like a common one: other case or spaces, or a letter off."""
     total = sum(column.texts.values())
-    if total < FEWEST or len(column.texts) >= MOST_VALUES or IDENTIFIER.search(name):
+    if total < FEWEST or len(column.texts) > MOST_WORDS or IDENTIFIER.search(name):
         return
     common = [text for text, times in column.texts.most_common(50) if times > RARE * total]
     found: list[tuple[str, str]] = []

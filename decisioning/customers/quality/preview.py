@@ -133,10 +133,10 @@ def _moved(frame: pl.DataFrame, done: pl.DataFrame, fact: str) -> str:
     before, after = (numbers(each, [fact])[:, 0] for each in (frame, done))
     if not np.isfinite(before).any():
         return "Nobody has a value."
-    means = f"a mean of {amount(float(np.nanmean(after)))} instead of {amount(float(np.nanmean(before)))}"
-    least = f"at least {amount(float(np.nanmin(after)))} instead of {amount(float(np.nanmin(before)))}"
-    most = f"at most {amount(float(np.nanmax(after)))} instead of {amount(float(np.nanmax(before)))}"
-    return f"Training sees {means}, {least}, {most}."
+    ways = (("a mean of", np.nanmean), ("at least", np.nanmin), ("at most", np.nanmax))
+    pairs = [(label, amount(float(way(after))), amount(float(way(before)))) for label, way in ways]
+    changed = [f"{label} {new} instead of {old}" for label, new, old in pairs if new != old]
+    return f"Training sees {', '.join(changed)}." if changed else "Mean, least and largest value stay as they are."
 
 
 def _worth(found: Worth | None) -> list[str]:

@@ -35,7 +35,9 @@ class Command(BaseCommand):
         parser.add_argument("--now", action="store_true", help="Of write: however few events there are.")
         parser.add_argument("--margin", type=float, default=archive.MARGIN.total_seconds(), help="Of write: seconds.")
         parser.add_argument("--piece", type=int, default=archive.PIECE, help="Of write: events taken in at a time.")
-        parser.add_argument("--bucket", type=int, choices=range(BUCKETS), help="Of facts: only this one.")
+        parser.add_argument(
+            "--bucket", type=int, action="append", choices=range(BUCKETS), help="Of facts: only this one, or these."
+        )
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -74,7 +76,7 @@ def _tidy(_: dict[str, Any]) -> dict[str, Any]:
 
 
 def _facts(options: dict[str, Any]) -> dict[str, Any]:
-    buckets = range(BUCKETS) if options["bucket"] is None else [options["bucket"]]
+    buckets = options["bucket"] or range(BUCKETS)
     done = sum(archive.compute(options["run"], bucket, clock.now()) for bucket in buckets)
     return {"customers": done, "run": options["run"]}
 
