@@ -1,6 +1,6 @@
 """Memberships in; who is in two segments at once, and who went from one to another between two moments, out.
 
-Among many customers every n-th is looked at, by id, so that the answer comes within a second whatever the number; the
+Among many customers every n-th is looked at, by id, so that the answer comes in about a second whatever the number; the
 figures are then those of the sample times n, and say so. A customer counts once for each pair of segments.
 """
 
@@ -17,7 +17,7 @@ from django.db import connection
 OVERLAP_CUSTOMERS: Final = 20_000
 STAYS: Final = 400_000
 FEWEST: Final = 2_000
-MIGRATION_CUSTOMERS: Final = 50_000
+MIGRATION_CUSTOMERS: Final = 30_000
 
 REACH: Final = "SELECT min(id), max(id) FROM customers_customer"
 EVERY: Final = """
@@ -80,9 +80,14 @@ class Overlap:
     counts: Counts
     sample: Sample
 
+    @property
+    def largest(self) -> int:
+        """Customers of the largest segment."""
+        return int(self.counts.diagonal().max())
+
     def both(self, one: int, other: int) -> int:
         """Customers in both, by position."""
-        return int(self.counts[one, other])
+        return int(self.counts.item(one, other))
 
     def jaccard(self, one: int, other: int) -> float | None:
         """Customers in both per customer in either, 0 to 1; None when both are empty (Jaccard, 1912)."""
@@ -128,8 +133,12 @@ def affordable(sizes: Sequence[int], customers: int) -> int:
 
 def overlap(segments: Sequence[int], sample: Sample) -> Overlap:
     """Each of these segments against each."""
+    return counted(segments, holding(segments, sample), sample)
+
+
+def counted(segments: Sequence[int], held: Held, sample: Sample) -> Overlap:
+    """The same, of what customers are known to be in."""
     place = {pk: position for position, pk in enumerate(segments)}
-    held = holding(segments, sample)
     inside = np.zeros((len(held), len(segments)), dtype=np.float32)
     for row, mine in enumerate(held.values()):
         inside[row, [place[pk] for pk in mine]] = 1

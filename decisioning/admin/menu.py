@@ -25,6 +25,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         [
             ("Events", "stream", "customers", "event"),
             ("Tracking plan", "checklist", "customers", "plannedevent"),
+            ("Data quality", "rule_settings", "customers", "qualityreport"),
             ("Dead letters", "report", "customers", "deadletter"),
         ],
     ),

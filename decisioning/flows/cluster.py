@@ -14,6 +14,7 @@ says how far customers have drifted since; `keep_learning` moves centres a littl
 - `picture`: as `learning.pictures.project` gives it; `pictures.svg` draws it
 - `kept`: `former` (artefact id), `labels` (share of customers who keep their key), `carried` {key: Jaccard overlap},
   `new`, `gone` (keys); `former` and `labels` are null when there was no clustering before
+- `data quality`: what policies did to the facts before they were clustered, as `learning.policies.Effect`
 - `adopted_at`: when it was made live, ISO 8601 or null
 - `online`: null, or `steps`, `customers`, `moved` (standard deviations), `held` (centres at their bound), `at`
 - `drift`: null, or `learning.drifting.Drift` with `at`
@@ -33,7 +34,8 @@ from rules.models import How, Segment
 
 from ..customers import profile
 from ..customers.facts.catalogue import catalogue_facts
-from ..learning import matching
+from ..customers.quality.asked import policies
+from ..learning import matching, treating
 from ..learning.clustering import DEFAULTS, Clustering, Options
 from ..learning.clusters import Cluster, Clusters
 from ..learning.drifting import drift
@@ -70,7 +72,8 @@ def compare(now: datetime, options: Options = DEFAULTS, progress: Progress = qui
     former = _usable(active, facts)
     labels = _labels()
     started = time.perf_counter()
-    fit = Clustering(options, labels).fit(facts, former, progress)
+    treated, treatment = treating.apply(facts, policies())
+    fit = Clustering(options, labels).fit(treated, former, progress)
     seconds = round(time.perf_counter() - started, 1)
     found, kept = _carried(fit.clusters_, facts, former)
     told = profile_clusters(facts, fit.labels_, len(found.clusters), labels, found.facts)
@@ -90,6 +93,7 @@ def compare(now: datetime, options: Options = DEFAULTS, progress: Progress = qui
         "clusters": _described(found, fit.clusters_, kept, told, facts.height),
         "picture": project(fit.scaled_, fit.labels_, found, options.seed),
         "kept": matching.as_json(kept, active.pk if active and former else None),
+        "data quality": [asdict(one) for one in treatment],
         "adopted_at": None,
         "online": None,
         "drift": None,

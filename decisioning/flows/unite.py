@@ -21,7 +21,7 @@ from .react import resettle
 __all__ = ["LOCK", "NotPossible", "decide", "keep_apart", "merge", "propose", "propose_claimed", "sides", "undo"]
 
 # People's decisions about identity are made one after the other, so that none waits for another in a circle.
-LOCK: Final = 7_011_971
+LOCK: Final = 7_011_975
 
 
 class NotPossible(ValueError):

@@ -25,7 +25,7 @@ from .notes import note_changed, note_gone
 from .people import CUSTOMER, FACTS_AT, KEY, SEGMENT, UNIT, VERSION
 from .taking import Progress, taken_in
 
-LOCK: Final = 7011971
+LOCK: Final = 7_011_974
 LEADING: Final = (CUSTOMER, KEY, UNIT, VERSION, FACTS_AT)
 
 __all__ = [
@@ -133,11 +133,11 @@ def fresh(now: datetime, columns: Iterable[str] | None = None) -> pl.DataFrame:
 
 
 def facts(now: datetime) -> pl.DataFrame:
-    """Everybody's facts as they are now: customer_id and a column for each."""
+    """Everybody's facts as they are now: customer_id and a column for each fact that anybody has."""
     refresh(now)
-    return current(
-        [CUSTOMER, *(name for name in columns() if not name.startswith((OWNED, SEGMENT)) and name != CUSTOMER)]
-    )
+    names = [name for name in columns() if not name.startswith((OWNED, SEGMENT)) and name != CUSTOMER]
+    found = current([CUSTOMER, *names])
+    return found.select(CUSTOMER, *(name for name in names if found[name].null_count() < found.height))
 
 
 def columns() -> dict[str, pl.DataType]:

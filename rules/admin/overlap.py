@@ -10,11 +10,12 @@ from typing import Any, Final
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
 
 from decisioning.config import clock
 from decisioning.customers.models import Customer
 
-from ..crossings import OVERLAP_CUSTOMERS, Overlap, Sample, affordable, holding, overlap, sample_of
+from ..crossings import OVERLAP_CUSTOMERS, Held, Overlap, Sample, affordable, counted, holding, overlap, sample_of
 from ..models import Segment
 from .why import may_look
 
@@ -46,7 +47,7 @@ MEASURES: Final = {
         "How many are in both.",
         lambda found, one, other: float(found.both(one, other)),
         lambda value, step: f"{'~' if step > 1 else ''}{value * step:,.0f}",
-        lambda value, found: round(SHADES * sqrt(value / max(1, found.counts.max()))),
+        lambda value, found: round(SHADES * sqrt(value / max(1, found.largest))),
     ),
     "jaccard": Measure(
         "Jaccard",
@@ -68,9 +69,14 @@ MEASURES: Final = {
 @lru_cache(maxsize=4)
 def computed(segments: tuple[int, ...], sizes: tuple[int, ...], minute: datetime) -> Overlap:
     """The overlap of these, as of this minute: whoever asks again within it gets the same answer."""
+    return overlap(segments, bounded(sizes))
+
+
+def bounded(sizes: Sequence[int]) -> Sample:
+    """As many customers as can be looked at while somebody waits, for segments of these sizes."""
     sample = sample_of(OVERLAP_CUSTOMERS)
     fewer = affordable(sizes, sample.customers * sample.step)
-    return overlap(segments, sample if fewer >= OVERLAP_CUSTOMERS else sample_of(fewer))
+    return sample if fewer >= OVERLAP_CUSTOMERS else sample_of(fewer)
 
 
 def chosen(request: HttpRequest, name: str = "segment") -> list[Segment]:
@@ -112,27 +118,42 @@ def _table(rows: Sequence[Segment], measure: Measure) -> dict[str, Any]:
     found = _overlap(rows)
     places = range(len(rows))
     readable = len(rows) <= READABLE
+    body = [
+        {
+            "segment": rows[one],
+            "cells": [_cell(found, measure, rows, one, other) for other in places] if readable else [],
+            "colours": "" if readable else _colours(found, measure, one),
+        }
+        for one in places
+    ]
     return {
         "found": found,
         "sample": found.sample,
         "readable": readable,
-        "body": [
-            {"segment": rows[one], "cells": [_cell(found, measure, rows, one, other) for other in places]}
-            for one in places
-        ],
+        "body": body,
         "strongest": _strongest(found, rows),
     }
 
 
-def _cell(found: Overlap, measure: Measure, rows: Sequence[Segment], one: int, other: int) -> dict[str, Any]:
+def _shade(found: Overlap, measure: Measure, one: int, other: int) -> str:
+    """The class of a cell's colour; none where there is nothing to tell."""
+    if one == other:
+        return "itself"
     value = measure.value(found, one, other)
-    itself = one == other
-    if itself:
-        text = MEASURES["count"].text(found.both(one, one), found.sample.step)
-        return {"itself": True, "text": text, "shade": "", "segment": rows[one]}
-    text = "–" if value is None else measure.text(value, found.sample.step)
-    shade = "" if value is None else measure.shade(value, found)
-    return {"itself": False, "text": text, "shade": shade, "segment": rows[other]}
+    return "" if value is None else f"h{measure.shade(value, found)}"
+
+
+def _colours(found: Overlap, measure: Measure, one: int) -> SafeString:
+    """A row of cells without text: tens of thousands of them are too many for a template's loop."""
+    shades = [_shade(found, measure, one, other) for other in range(len(found.segments))]
+    return mark_safe("".join(f'<td class="{shade}"></td>' for shade in shades))  # noqa: S308 (our own words)
+
+
+def _cell(found: Overlap, measure: Measure, rows: Sequence[Segment], one: int, other: int) -> dict[str, Any]:
+    shown = MEASURES["count"] if one == other else measure
+    value = shown.value(found, one, other)
+    text = "–" if value is None else shown.text(value, found.sample.step)
+    return {"itself": one == other, "text": text, "shade": _shade(found, measure, one, other), "segment": rows[other]}
 
 
 def _strongest(found: Overlap, rows: Sequence[Segment]) -> list[dict[str, Any]]:
@@ -173,8 +194,10 @@ def _pair(request: HttpRequest) -> dict[str, Any]:
     if len(rows) != 2:
         raise Http404("One of these segments is gone, or it is the same one twice; choose a pair from the table.")
     one, other = (rows[int(key)] for key in keys)
-    found = _overlap([one, other])
-    sample, both = found.sample, found.both(0, 1)
+    sample = bounded([one.size, other.size])
+    held = holding([one.pk, other.pk], sample)
+    found = counted([one.pk, other.pk], held, sample)
+    both = found.both(0, 1)
     first, second = found.both(0, 0), found.both(1, 1)
     parts = [
         (f"in {one} alone", first - both, (True, False)),
@@ -182,7 +205,7 @@ def _pair(request: HttpRequest) -> dict[str, Any]:
         (f"in {other} alone", second - both, (False, True)),
     ]
     look = request.user.has_perm("customers.view_customer")
-    examples = _examples([one.pk, other.pk], sample) if look else {}
+    examples = _examples((one.pk, other.pk), held) if look else {}
     whole = max(1, first + second - both)
     starts = (0, first - both, first)
     return {
@@ -210,10 +233,10 @@ def _of(both: int, whole: int) -> str:
     return f"{100 * both / whole:.1f} %" if whole else "–"
 
 
-def _examples(pair: Sequence[int], sample: Sample) -> dict[tuple[bool, bool], list[Customer]]:
+def _examples(pair: tuple[int, int], held: Held) -> dict[tuple[bool, bool], list[Customer]]:
     """A few customers of the sample for each part."""
     ids: dict[tuple[bool, bool], list[int]] = {}
-    for customer, mine in holding(pair, sample).items():
+    for customer, mine in held.items():
         part = ids.setdefault((pair[0] in mine, pair[1] in mine), [])
         if len(part) < EXAMPLES:
             part.append(customer)

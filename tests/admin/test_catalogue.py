@@ -147,7 +147,7 @@ def test_who_may_see_no_facts_asks_nothing(visitor: Client, words: FactVocabular
 
 def tasks(broker: redis.Redis) -> list[tuple[str, list[Any]]]:
     """The tasks that wait, each with its arguments."""
-    found = [json.loads(raw) for raw in broker.lrange("now", 0, -1)]
+    found = [json.loads(raw) for queue in ("now", "later") for raw in broker.lrange(queue, 0, -1)]
     return [
         (one["headers"]["task"].removeprefix("decisioning.tasks."), json.loads(b64decode(one["body"]))[0])
         for one in found

@@ -13,6 +13,17 @@ import psycopg
 from decisioning.customers.facts.history import Prepared
 from tests.bench.happening import DEPARTMENTS, NOW, WORDS
 
+FIFTY: Final = (
+    *("visits", "visits_7d", "visits_30d", "visits_90d", "visits_365d", "tenure_days"),
+    *("sessions_7d", "sessions_30d", "sessions_90d", "sessions_365d", "session_minutes", "session_events"),
+    *("orders", "orders_7d", "orders_30d", "orders_90d", "orders_365d", "recency_days", "days_between_orders"),
+    *("spend", "spend_7d", "spend_30d", "spend_90d", "spend_365d", "average_order_value", "average_order_lines"),
+    *("spend_trend", "coupon_discount_share", "discount_share", "coupon_order_share", "weekend_order_share"),
+    *("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "favourite_department", "favourite_brand"),
+    *("categories_bought", "share_department_0", "share_department_1", "share_department_2", "share_department_3"),
+    *("products_viewed_7d", "products_viewed_30d", "products_viewed_90d", "searches_30d", "days_since_search"),
+    *("days_since_product_viewed", "contents_viewed_30d", "messages_sent_30d"),
+)
 TABLE: Final = """
 CREATE UNLOGGED TABLE bench_log (
     customer_id bigint, at timestamptz, name text, active boolean, total bigint, discount bigint,

@@ -12,13 +12,13 @@ from decisioning.customers.facts.history import KEY, SCHEMAS, Prepared
 from decisioning.customers.facts.state import micros_of
 from tests.bench.happening import BRANDS, CATEGORIES, DAYS, DEPARTMENTS, NEW_VISIT, NOW, QUERIES, SHARES
 
-EVENTS, CUSTOMERS, BUCKETS = 10_000_000, 200_000, 16
+BUCKETS: Final = 16
 DAY: Final = 86_400_000_000
 PASSIVE: Final = ("Content Viewed", "Message Sent", "identify")
 Dice = np.random.Generator
 
 
-def bucket(number: int, events: int = EVENTS, customers: int = CUSTOMERS) -> Prepared:
+def bucket(number: int, events: int, customers: int) -> Prepared:
     """The part of the log of the customers with this bucket's number, in the order the archive keeps."""
     dice = np.random.default_rng((7, number))
     ids = np.arange(number, customers, BUCKETS)

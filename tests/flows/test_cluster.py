@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
+from decisioning.customers import profile
 from decisioning.customers.models import Customer
 from decisioning.flows import cluster as flow
 from decisioning.learning.clustering import Options
 from decisioning.learning.clusters import Clusters
 from decisioning.learning.pictures import svg
 from decisioning.models import Artefact
-from decisioning.store import artefacts, clusters
+from decisioning.store import artefacts, clusters, profiles
 from rules.models import Membership, Segment
 
 from ..learning.crowds import GROUPS, people
@@ -137,13 +138,19 @@ def test_a_former_clustering_can_be_adopted_again(shop, now):
     assert artefacts.active("clustering").pk == first.pk
 
 
+def change(facts: dict[str, float], number: int) -> None:
+    """Give some customers other facts, as handling their events does."""
+    ids = list(Customer.objects.order_by("pk").values_list("pk", flat=True)[:number])
+    Customer.objects.filter(pk__in=ids).update(facts=facts)
+    profile.touch(ids)
+    profiles.publish(ids)
+
+
 def test_drift_is_watched_and_kept(shop, now):
     assert flow.watch(now) is None
     flow.cluster(now, FAST)
     assert flow.watch(now)["verdict"] == "steady"
-    Customer.objects.filter(pk__in=Customer.objects.values("pk")[:150]).update(
-        facts={"recency_days": 300, "orders_365d": 1, "spend_365d": 20}
-    )
+    change({"recency_days": 300, "orders_365d": 1, "spend_365d": 20}, 150)
     report = flow.watch(now)
     assert report["verdict"] == "refit"
     assert any("“Spend in 365 days” has moved" in reason for reason in report["reasons"])
@@ -153,7 +160,7 @@ def test_drift_is_watched_and_kept(shop, now):
 
 def test_a_fact_that_is_no_more_asks_for_a_refit(shop, now):
     flow.cluster(now, FAST)
-    Customer.objects.update(facts={"recency_days": 3, "orders_365d": 2})
+    change({"recency_days": 3, "orders_365d": 2}, 1000)
     assert flow.watch(now)["verdict"] == "refit"
     with pytest.raises(ValueError, match="lacks the facts spend_365d"):
         flow.cluster(now, FAST)

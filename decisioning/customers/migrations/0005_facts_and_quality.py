@@ -88,6 +88,7 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField()),
             ],
             options={
+                'verbose_name_plural': 'data quality',
                 'constraints': [models.UniqueConstraint(fields=('kind', 'name'), name='qualityreport_once')],
             },
         ),

@@ -100,6 +100,7 @@ class QualityReport(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "name"], name="qualityreport_once")]
+        verbose_name_plural = "data quality"
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
