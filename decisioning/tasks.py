@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from celery import shared_task
 from django.db import connection
 
+from campaigns import calls
 from rules import recomputes, sizes
 
 from .config import clock
@@ -17,6 +18,7 @@ from .flows import (
     archive,
     call,
     cluster,
+    define,
     describe,
     enlist,
     judge,
@@ -24,10 +26,12 @@ from .flows import (
     quality,
     refresh,
     respond,
+    tell,
     unite,
 )
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
+from .flows.standing import standing
 from .store import frames, profiles, snapshot, uploads
 from .store.connection import once_a_minute, patient
 
@@ -97,6 +101,7 @@ def keep_log() -> None:
     letters.age_out(clock.now())
     tally.age_out(clock.now())
     sizes.thin(clock.now())
+    calls.age_out()
 
 
 @shared_task
@@ -183,6 +188,12 @@ def call_webhooks() -> None:
 
 
 @shared_task
+def catch_up_traits() -> None:
+    """Set the traits that were held back because their customers moved too often."""
+    tell.catch_up([reaction for mine in standing().reactions.values() for reaction in mine], clock.now())
+
+
+@shared_task
 def archive_log() -> None:
     """Take what is complete of the log into the archive."""
     archive.write(datetime.now(UTC))
@@ -201,6 +212,14 @@ def keep_archive() -> None:
 def archive_facts(run: str, bucket: int) -> None:
     """One bucket's facts from the archive, kept under the run's name."""
     archive.compute(run, bucket, clock.now())
+
+
+@shared_task
+def compute_fact(fact_id: int) -> None:
+    """A custom fact that was just published, for everybody; what it meant before is taken away first."""
+    define.renew(fact_id)
+    if profile.missing_histories():
+        refresh_everything.delay()
 
 
 @shared_task

@@ -4,7 +4,7 @@ The row is written outside of the computing's transactions, so that others see i
 for `SILENT` seconds has died with its process.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
@@ -33,9 +33,11 @@ class Progress:
         )
 
 
-def begin(reason: str, total: int, segment_id: int | None = None) -> Progress:
-    """A computing of one segment, or of all."""
-    row = Recompute.objects.create(segment_id=segment_id, reason=reason[:200], total=total)
+def begin(
+    reason: str, total: int, segment_id: int | None = None, holds: Mapping[str, Sequence[str]] | None = None
+) -> Progress:
+    """A computing of one segment, or of all; `holds` is what everybody's facts hold once it is done."""
+    row = Recompute.objects.create(segment_id=segment_id, reason=reason[:200], total=total, holds=holds or {})
     return Progress(row.pk)
 
 

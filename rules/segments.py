@@ -9,7 +9,7 @@ from django.db import connection
 
 from .language import parse
 from .language.circles import SEGMENT_FACTS, segment_needs
-from .language.nodes import Chance, Condition, Named, Test, leaves
+from .language.nodes import Chance, Condition, Named, Test, condition_of, leaves
 from .models import How, Membership, Segment
 
 ENTER = """
@@ -64,7 +64,7 @@ class Moves:
 def conditions() -> list[tuple[Segment, Any]]:
     """Active segments by condition with their parsed conditions: those that others name come first."""
     rows = Segment.objects.filter(active=True, kind=Segment.Kind.CONDITION).order_by("pk")
-    return in_order([(row, parse(row.condition)) for row in rows if row.condition.strip()])
+    return in_order([(row, condition_of(parse(row.condition))) for row in rows if row.condition.strip()])
 
 
 def in_order(found: Sequence[tuple[Segment, Condition]]) -> list[tuple[Segment, Condition]]:
@@ -137,7 +137,7 @@ def enter_and_leave(
 
 def _change(statement: str, pairs: Sequence[Pair], now: datetime, asked: Moves) -> list[Pair]:
     why = [asked.because(customer) for _, customer in pairs]
-    columns = [
+    columns: list[list[Any]] = [
         [segment for segment, _ in pairs],
         [customer for _, customer in pairs],
         [str(one.how) for one in why],

@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from decisioning.config import clock
 from decisioning.console.fields import ObjectField
+from decisioning.customers.models import CustomFact
 from decisioning.flows.tell import held_back
 from rules.models import Segment
 
@@ -112,6 +113,8 @@ class ReactionForm(forms.ModelForm):
             self.add_error("trait", "Use letters, digits and underscores, a letter first: so rules can read it.")
         elif trait.casefold() in IDENTIFYING:
             self.add_error("trait", f"“{trait}” says who a customer is, and no segment knows that; choose another.")
+        elif CustomFact.objects.filter(name=trait).exists():
+            self.add_error("trait", f"“{trait}” is a fact that is computed; choose another name for the trait.")
         elif values.get("active") and (circle := circle_by_reaction(self.segment, trait)):
             self.add_error("trait", circle)
 

@@ -1,11 +1,12 @@
 """The engine's own admin pages: overview, menu, ledger, learned things, keys and accounts."""
 
-from . import access, learned, ledger
+from . import access, clustering, learned, ledger
 from .menu import icon, navigation, stylesheet
 from .overview import dashboard, environment_label
 
 __all__ = [
     "access",
+    "clustering",
     "dashboard",
     "environment_label",
     "icon",

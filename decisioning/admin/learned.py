@@ -17,6 +17,8 @@ from decisioning.engine.types import SnapshotData
 from decisioning.models import Artefact, Snapshot
 from decisioning.store import artefacts
 
+from . import clustering
+
 
 @admin.register(Artefact)
 class ArtefactAdmin(ReadOnly):
@@ -28,6 +30,7 @@ class ArtefactAdmin(ReadOnly):
     list_filter = ["kind", "active"]
     ordering = ["-id"]
     actions_detail = ["activate"]
+    custom_urls = clustering.URLS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Artefact]:
         """Without the bytes, which no list needs."""

@@ -16,6 +16,8 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         "Who",
         [
             ("Segments", "groups", "rules", "segment"),
+            ("Live map", "grid_view", "rules", "segment"),
+            ("Clustering", "bubble_chart", "decisioning", "artefact"),
             ("Customers", "person", "customers", "customer"),
             ("Same person?", "join_inner", "customers", "proposal"),
         ],
@@ -23,6 +25,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
     (
         "What comes in",
         [
+            ("Facts", "data_object", "customers", "customfact"),
             ("Events", "stream", "customers", "event"),
             ("Tracking plan", "checklist", "customers", "plannedevent"),
             ("Data quality", "rule_settings", "customers", "qualityreport"),
@@ -42,6 +45,8 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         [
             ("Campaigns", "campaign", "campaigns", "campaign"),
             ("Messages", "outbox", "campaigns", "message"),
+            ("Webhooks", "webhook", "campaigns", "webhook"),
+            ("Calls", "call_made", "campaigns", "call"),
         ],
     ),
     (
@@ -62,20 +67,31 @@ GROUPS: list[tuple[str, list[Entry]]] = [
     ),
 ]
 
+# Entries that lead to another page of their model than its list.
+PLACES = {"Clustering": "admin:decisioning_artefact_clustering", "Live map": "admin:rules_segment_live"}
+
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The menu; pages a user may not see are left out, and groups that would be empty too."""
     first = {"title": "Overview", "icon": "monitoring", "link": reverse("admin:index")}
-    groups = [{"title": title, "items": _items(request, entries)} for title, entries in GROUPS]
-    return [{"items": [first]}, *(group for group in groups if group["items"])]
+    groups = [(title, _items(request, entries)) for title, entries in GROUPS]
+    _mark([item for _, items in groups for item in items], request.path)
+    return [{"items": [first]}, *({"title": title, "items": items} for title, items in groups if items)]
 
 
 def _items(request: HttpRequest, entries: list[Entry]) -> list[dict[str, Any]]:
     return [
-        {"title": title, "icon": icon, "link": reverse(f"admin:{app}_{model}_changelist")}
+        {"title": title, "icon": icon, "link": reverse(PLACES.get(title, f"admin:{app}_{model}_changelist"))}
         for title, icon, app, model in entries
         if admin.site.is_registered(apps.get_model(app, model)) and _may_see(request, app, model)
     ]
+
+
+def _mark(items: list[dict[str, Any]], path: str) -> None:
+    """The entry whose page one is on, or the nearest above it: one alone, also where its address begins another's."""
+    here = max((item["link"] for item in items if path.startswith(item["link"])), key=len, default="")
+    for item in items:
+        item["active"] = item["link"] == here
 
 
 def _may_see(request: HttpRequest, app: str, model: str) -> bool:

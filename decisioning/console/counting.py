@@ -15,6 +15,8 @@ from rules.models import Segment
 from rules.segments import named_by
 
 from ..customers import profile
+from ..customers.facts.custom import read_for
+from ..customers.facts.histories import customs
 from ..store import frames
 from ..store.catalogue import CONTEXT_FACTS
 
@@ -31,7 +33,10 @@ def audience(text: str, now: datetime) -> str:
     asked = asked_facts(condition)
     if moment := sorted(asked & OF_THE_MOMENT):
         return f"How many customers it is for depends on the moment: it asks for {', '.join(moment)}."
-    if not {operand_text(history) for history in histories(condition)} <= profile.held_histories():
+    found = customs()
+    marks = {operand_text(history) for history in histories(condition)}
+    marks |= {one.mark for one in found.facts if one.name in read_for(asked, found)}
+    if not marks <= profile.held_histories():
         return "How many customers it is for is counted after it is saved: nobody has counted such events yet."
     try:
         frame = _frame(condition, asked)

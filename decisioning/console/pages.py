@@ -158,12 +158,12 @@ def _announced(number: int) -> bool:
     return pointer is not None and int(pointer) >= number
 
 
-def enqueue(request: HttpRequest, task: str, row_id: int | str | None, what: str) -> None:
+def enqueue(request: HttpRequest, task: str, row_id: int | str | dict[str, str] | None, what: str) -> None:
     """Ask the worker for a task about one row, or about everything, once the transaction has committed, and say so."""
     transaction.on_commit(partial(_send, request, task, row_id, what))
 
 
-def _send(request: HttpRequest, task: str, row_id: int | str | None, what: str) -> None:
+def _send(request: HttpRequest, task: str, row_id: int | str | dict[str, str] | None, what: str) -> None:
     try:
         # A connection of its own, tried once: the pool's would wait seconds for a dead Redis.
         with app.connection_for_write() as connection:

@@ -22,8 +22,9 @@ from django.db import connection, transaction
 from rules.language.nodes import History
 
 from ..customers import profile
+from ..customers.facts.custom import NONE, Customs, with_customs
 from ..customers.facts.frame import facts_at, needed, vocabulary_of
-from ..customers.facts.histories import wanted, with_histories
+from ..customers.facts.histories import customs, wanted, with_histories
 from ..customers.facts.history import Prepared
 from ..customers.facts.vocabulary import Vocabulary
 from ..customers.intake import partitions
@@ -140,6 +141,7 @@ def tidy(moment: datetime) -> Tidied:
         if not mine:
             return Tidied()
         merged = sum(mending.tidy_bucket(files(), shelf, bucket, moment) for shelf, bucket in mending.untidy())
+        parts.retire_former(moment)
         dropped = _drop_expired(moment)
         deleted = parts.sweep(files(), moment - READERS)
         deleted += _sweep_runs(moment - READERS)
@@ -162,16 +164,17 @@ def bucket_facts(
     vocabulary: Vocabulary,
     histories: Mapping[str, History],
     only: Collection[str] | None = None,
+    customs: Customs = NONE,
 ) -> pl.DataFrame:
-    """The facts of a bucket's customers, all or `only` some, and the histories: a row a customer, by id."""
+    """The facts of a bucket's customers, all or `only` some, the histories and the custom facts: a row each, by id."""
     log = Bucket(bucket)
     people = customers_of(bucket)
     known = log.prepared(needed(vocabulary, only)).before(now, inclusive=True)
     facts = facts_at(known, people, now, vocabulary, only)
-    if not histories:
-        return facts
-    events = log.raw_events({one.event for one in histories.values()})
-    return with_histories(facts, events, histories, now)
+    if histories:
+        events = log.raw_events({one.event for one in histories.values()})
+        facts = with_histories(facts, events, histories, now)
+    return with_customs(facts, customs)
 
 
 def learn(now: datetime) -> Vocabulary:
@@ -186,7 +189,7 @@ def compute(run: str, bucket: int, now: datetime) -> int:
 
     Done again after a kill it is the same. `run` is a name of letters, digits and hyphens.
     """
-    facts = bucket_facts(bucket, now, profile.vocabulary(), wanted())
+    facts = bucket_facts(bucket, now, profile.vocabulary(), wanted(), customs=customs())
     mixed = [name for name, dtype in facts.schema.items() if isinstance(dtype, pl.Struct)]
     with files().writing(_place(run, bucket)) as place:
         facts.with_columns(loosened(facts[name]) for name in mixed).write_parquet(place)

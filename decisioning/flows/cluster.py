@@ -33,6 +33,7 @@ from rules import segments
 from rules.models import How, Segment
 
 from ..customers import profile
+from ..customers.facts import defining
 from ..customers.facts.catalogue import catalogue_facts
 from ..customers.quality.asked import policies
 from ..learning import matching, treating
@@ -45,7 +46,7 @@ from ..learning.online import strayed, updated
 from ..learning.pictures import project
 from ..learning.profiles import Profile, profile_clusters
 from ..learning.searching import Progress, quiet
-from ..learning.stories import draft
+from ..learning.stories import drafts
 from ..models import Artefact
 from ..store import artefacts, clusters, frames, profiles
 
@@ -194,7 +195,8 @@ def _whole(known: Clusters, facts: pl.DataFrame) -> pl.DataFrame:
 
 def _labels() -> dict[str, str]:
     """What facts are called, by name."""
-    return {name: fact.label for name, fact in catalogue_facts(profile.vocabulary()).items() if fact.label}
+    facts = {**catalogue_facts(profile.vocabulary()), **defining.published().catalogue()}
+    return {name: fact.label for name, fact in facts.items() if fact.label}
 
 
 def _usable(active: Artefact | None, facts: pl.DataFrame) -> Clusters | None:
@@ -212,8 +214,8 @@ def _carried(found: Clusters, facts: pl.DataFrame, former: Clusters | None) -> t
 
 
 def _with_stories(found: Clusters, told: Sequence[Profile], labels: dict[str, str]) -> Clusters:
-    pairs = zip(found.clusters, told, strict=True)
-    return replace(found, clusters=tuple(replace(one, story=draft(one, profile, labels)) for one, profile in pairs))
+    stories = zip(found.clusters, drafts(found.clusters, told, labels), strict=True)
+    return replace(found, clusters=tuple(replace(one, story=story) for one, story in stories))
 
 
 def _described(

@@ -34,7 +34,8 @@ SELECT DISTINCT found.id FROM (SELECT min(id) AS low, max(id) AS high FROM custo
 CROSS JOIN generate_series(0, %(n)s - 1) AS k
 CROSS JOIN LATERAL (
     SELECT c.id FROM customers_customer c
-    WHERE c.merged_into_id IS NULL AND c.facts_at IS NOT NULL AND c.id >= span.low + k * (span.high - span.low) / %(last)s
+    WHERE c.merged_into_id IS NULL AND c.facts_at IS NOT NULL
+    AND c.id >= span.low + k * (span.high - span.low) / %(last)s
     ORDER BY c.id LIMIT 1
 ) AS found ORDER BY found.id
 """

@@ -143,6 +143,10 @@ class Differing(NamedTuple):
     enters: np.ndarray
     versions: dict[int, int]
 
+    def part(self, start: int, end: int) -> "Differing":
+        """Some of the moves."""
+        return Differing(self.segments[start:end], self.customers[start:end], self.enters[start:end], self.versions)
+
 
 def differing(frame: pl.DataFrame, chosen: Sequence[Audience], now: datetime, known: Standing) -> Differing:
     """Who is in one of these segments and should not be, or the other way round."""
@@ -160,7 +164,8 @@ def differing(frame: pl.DataFrame, chosen: Sequence[Audience], now: datetime, kn
     pairs = [np.concatenate(column) for column in zip(*parts, strict=True)]
     order = np.argsort(pairs[1], kind="stable")
     moved = frame.select(SEEN).filter(pl.Series(np.isin(ids, pairs[1])))
-    return Differing(*(column[order] for column in pairs), dict(moved.iter_rows()))
+    found, customers, enters = (column[order] for column in pairs)
+    return Differing(found, customers, enters, dict(moved.iter_rows()))
 
 
 def _layers(chosen: Sequence[Audience]) -> Iterator[list[Audience]]:
@@ -176,7 +181,7 @@ def _moved(differ: Differing, now: datetime, known: Standing, why: Because) -> I
     starts = np.unique(differ.customers, return_index=True)[1][::AT_ONCE]
     for start, end in pairwise([*starts, len(differ.customers)]):
         with transaction.atomic():
-            yield _move(Differing(*(column[start:end] for column in differ[:3]), differ.versions), now, known, why)
+            yield _move(differ.part(start, end), now, known, why)
 
 
 def _move(differ: Differing, now: datetime, known: Standing, why: Because) -> Judged:

@@ -18,6 +18,8 @@ from campaigns.models import Content
 
 from ..customers import profile
 from ..customers.facts.catalogue import learnt_crosses, learnt_facts
+from ..customers.facts.custom import learnt
+from ..customers.facts.histories import customs
 from ..customers.quality.asked import policies
 from ..learning import dataset
 from ..learning.scorer import Scorer
@@ -81,7 +83,8 @@ def ingredients(frame: pl.DataFrame) -> Ingredients:
     words = profile.vocabulary()
     keys = frame["content_key"].unique().to_list()
     contents = list(Content.objects.filter(key__in=keys).order_by("key"))
-    return Ingredients(learnt_facts(words), learnt_crosses(words), contents, policies())
+    facts = learnt_facts(words) | learnt(customs())
+    return Ingredients(facts, learnt_crosses(words), contents, policies())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import redis
 from django.db import connection
 
 from ..customers import profile
+from ..customers.facts import defining
 from ..customers.facts.catalogue import built_in_facts, catalogue_facts
 from ..customers.quality import reports
 from ..customers.quality.asked import policies
@@ -77,7 +78,8 @@ def check(now: datetime, progress: Tell = lambda share, what: None) -> int | Non
         words = profile.vocabulary()
         frame = frames.facts(now)
         built_in = {fact.name: fact for fact in built_in_facts(words)}
-        known = Known(now, catalogue_facts(words), built_in, policies())
+        facts = {**catalogue_facts(words), **defining.published().catalogue()}
+        known = Known(now, facts, built_in, policies())
         if frame.height:
             found += check_facts(frame, known, lambda place, of, what: progress(EVENTS + FACTS * place / of, what))
         reports.keep(found, now)

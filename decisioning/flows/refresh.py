@@ -49,7 +49,10 @@ def begin(now: datetime, reason: str) -> int:
     The vocabulary is kept from then on: whoever is handled meanwhile is cut by the new one.
     """
     total = Customer.objects.filter(merged_into__isnull=True).count()
-    progress = recomputes.begin(reason, total)
+    known = standing()
+    # What is published while it runs is not held by those who were handled before.
+    holds = {"marks": sorted({*known.histories, *known.customs.marks}), "asked": sorted(known.dues)}
+    progress = recomputes.begin(reason, total, holds=holds)
     try:
         profile.keep(archive.learn(now), now)
     except Exception as error:
@@ -102,10 +105,10 @@ def _settled(ids: Sequence[int], now: datetime, known: Standing) -> Reacted:
 
 def _complete(run: int, now: datetime) -> None:
     """Everybody's facts hold what is published now."""
-    known = standing()
-    held = {*known.histories, *known.customs.marks}
-    profile.hold(held, known.dues)
-    waiting = {one.id for one in known.audiences if not one.marks <= held}
+    holds = Recompute.objects.values_list("holds", flat=True).get(pk=run)
+    held = frozenset(holds["marks"])
+    profile.hold(held, holds["asked"])
+    waiting = {one.id for one in standing().audiences if not one.marks <= held}
     kinds = (Segment.Kind.CLUSTER, Segment.Kind.CONDITION)
     computed = Segment.objects.filter(active=True, kind__in=kinds).exclude(pk__in=waiting)
     segments.measure(list(computed.values_list("pk", flat=True)), now)

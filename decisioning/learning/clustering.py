@@ -88,7 +88,8 @@ class Clustering:
         rows = draw(len(raw), options.seed)
         spaces = [Space(kind, scaled := scaler.scaled(raw), scaled[rows]) for kind, scaler in scalers.items()]
         groups = [Group(algorithm, space) for algorithm in named(options.algorithms) for space in spaces]
-        warm = [] if former is None else warm_group(frame, former, spaces)
+        # Whoever asks for other facts asks for other clusters: then there is nothing to be loyal to.
+        warm = [] if former is None or {*former.facts} != {*options.facts} else warm_group(frame, former, spaces)
         tried = Search(options.numbers, options.limits, options.seed, progress).run([*groups, *warm])
         best = choose([one.candidate for one in tried])
         if best is None:
@@ -145,7 +146,7 @@ def warm_group(frame: pl.DataFrame, former: Clusters, spaces: Sequence[Space]) -
     kind = former.scaler.kind.replace("log1p", "log")
     space = next((one for one in spaces if one.kind == kind), None)
     simple = len(former.owners) == len(former.clusters) and "k-means" in former.algorithm
-    if space is None or not simple or any(name not in frame.columns for name in former.facts):
+    if space is None or not simple:
         return []
     centres = means_of(space.all, former.assign_frame(frame))
     return [Group(again(centres), space, warm=True)] if len(centres) > 1 else []

@@ -19,6 +19,7 @@ from decisioning.learning.naming import name_clusters
 from decisioning.learning.scaling import Floats, floats
 
 CONTINUES: Final = 1 / 3  # Jaccard overlap from which a cluster is the continuation of a former one
+BEYOND: Final = 1 / 5  # of what chance leaves to be reached: two crowds of half of everybody share a third anyhow
 Counts = npt.NDArray[np.int64]
 
 
@@ -71,7 +72,7 @@ def carry(
     if former is None or before is None:
         return found, Kept(None, {}, found.keys, ())
     overlap = crossed(labels, before, len(found.clusters), len(former.clusters))
-    pairs = {new: old for new, old in paired(overlap) if jaccard(overlap, new, old) >= CONTINUES}
+    pairs = {new: old for new, old in paired(overlap) if continues(overlap, new, old)}
     carried = {former.clusters[old].key: round(jaccard(overlap, new, old), 6) for new, old in pairs.items()}
     clusters = renamed(found.clusters, {new: former.clusters[old] for new, old in pairs.items()}, set(former.keys))
     stayed = sum(int(overlap[new, old]) for new, old in pairs.items())
@@ -93,6 +94,14 @@ def crossed(labels: Positions, before: Positions, new: int, old: int) -> Counts:
 def paired(overlap: Counts) -> Sequence[tuple[int, int]]:
     rows, columns = linear_sum_assignment(overlap, maximize=True)
     return [(int(row), int(column)) for row, column in zip(rows, columns, strict=True)]
+
+
+def continues(overlap: Counts, new: int, old: int) -> bool:
+    """Whether they share enough customers, and clearly more than two clusters of their sizes do by chance."""
+    shared, everybody = jaccard(overlap, new, old), max(float(overlap.sum()), 1.0)
+    mine, former = float(overlap[new].sum()) / everybody, float(overlap[:, old].sum()) / everybody
+    by_chance = mine * former / ((mine + former - mine * former) or 1.0)
+    return shared >= CONTINUES and shared - by_chance >= BEYOND * (1 - by_chance)
 
 
 def jaccard(overlap: Counts, new: int, old: int) -> float:

@@ -32,7 +32,8 @@ def profile_clusters(
 ) -> list[Profile]:
     """One profile a cluster position. `at` is each row's position; `labels` what facts are called.
 
-    Each has `facts` (every number, most distinguishing first: mean, median, those of all, effect, share known),
+    Each has `facts` (every number, most distinguishing first: mean, median, share that is not 0 among those who have
+    it, the same of all, effect, share known),
     `values` (typical texts: share, share of all, lift), `top` (names of up to five facts that say different things)
     and `beside` (the same among those that say something else than the facts that were `clustered`).
     Columns whose names have a colon are no facts.
@@ -71,7 +72,11 @@ def compared(name: str, column: Floats, at: Positions, number: int, labels: Mapp
     known = np.isfinite(column)
     low, high = np.quantile(column[known], [0.01, 0.99])
     drawn_in = np.clip(column, low, high)
-    everybody = {"mean_all": rounded(column[known].mean()), "median_all": rounded(np.median(column[known]))}
+    everybody = {
+        "mean_all": rounded(column[known].mean()),
+        "median_all": rounded(np.median(column[known])),
+        "any_all": rounded((column[known] != 0).mean()),
+    }
     rows = []
     for position in range(number):
         inside = known & (at == position)
@@ -83,6 +88,7 @@ def compared(name: str, column: Floats, at: Positions, number: int, labels: Mapp
                 "label": label_of(name, labels),
                 "mean": rounded(values.mean()) if len(values) else None,
                 "median": rounded(np.median(values)) if len(values) else None,
+                "any": rounded((values != 0).mean()) if len(values) else None,
                 **everybody,
                 "effect": cohens_d(drawn_in[inside], drawn_in[known & (at != position)]),
                 "known": round(len(values) / max(size, 1), 4),

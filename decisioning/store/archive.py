@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+from uuid import UUID
 
 import polars as pl
 from django.db import connection
 
 from ..customers.facts.history import SCHEMAS, Prepared
-from ..models import ArchivePart
 from . import extract, parts, shelving
 from .files import Files, files
 from .parts import BUCKETS, RAW, WAITING, WHO
@@ -25,6 +25,16 @@ SELECT id, traits::text FROM customers_customer WHERE merged_into_id IS NULL AND
 """
 EVENT_COLUMNS: Final = ("customer_id", "message_id", "type", "name", "timestamp", "properties", "context")
 Wanted = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file that counts. One that is not fresh was prepared in another way than today, or is the raw rows of it."""
+
+    path: str
+    table: str
+    bucket: int
+    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +52,29 @@ class Bucket:
         self.number = number
         self._files = store or files()
         # One statement, so that what is archived and how far fit together.
-        rows = list(ArchivePart.objects.filter(path__startswith=parts.ROOT).exclude(table=parts.RETIRED).order_by("pk"))
-        self.watermark = next((row.last_id or extract.FIRST for row in rows if row.path == parts.ROOT), extract.FIRST)
-        self._parts = [row for row in rows if row.bucket != parts.NOWHERE]
+        found = list(parts.manifest().values_list("path", "table", "bucket", "schema", "last_id"))
+        ends = [last for path, *_, last in found if path == parts.ROOT]
+        self.watermark: UUID = (ends[0] if ends else None) or extract.FIRST
+        self._parts = _with_freshness(found)
         self._owners = _owners(number)
-        self._stale = _stale(self._parts)
         self._sources = self._found_sources()
         self._extra: pl.DataFrame | None = None
 
     def prepared(self, wanted: Wanted | None = None) -> Prepared:
         """The tables that facts are taken from; only those `wanted`, with those columns (see `frame.needed`)."""
         asked = {name: list(schema) for name, schema in SCHEMAS.items()} if wanted is None else wanted
-        extra = shelving.prepared(self._unprepared())
+        unprepared = self._unprepared()
+        extra = shelving.prepared(unprepared) if unprepared.height else {}
         found = {}
         for name, columns in asked.items():
             names = ["identity_id", *(column for column in columns if column != "customer_id")]
-            rows = pl.concat([*self._scans(name, names, fresh=True), extra[name].lazy().select(names)])
-            found[name] = self._owned(rows).select("customer_id", *names[1:]).sort("customer_id", "at").collect()
+            scans = [*self._scans(name, names, fresh=True), *(one.lazy().select(names) for one in _only(extra, name))]
+            if scans:
+                rows = self._owned(pl.concat(scans)).select("customer_id", *names[1:])
+                # Files are sorted by identity: what is nearly in order is sorted quickly where equals keep theirs.
+                found[name] = rows.sort("customer_id", "at", maintain_order=True).collect()
+            else:
+                found[name] = Prepared().tables()[name].select("customer_id", *names[1:])
         return Prepared(**found)
 
     def raw_events(self, names: Collection[str] | None = None) -> pl.DataFrame:
@@ -89,9 +105,7 @@ class Bucket:
         return [
             str(self._files.local(part.path))
             for part in self._parts
-            if part.table == table
-            and part.bucket == bucket
-            and (fresh is None or (_folder(part) not in self._stale) == fresh)
+            if part.table == table and part.bucket == bucket and fresh in (None, part.fresh)
         ]
 
     def _scans(self, table: str, columns: Sequence[str], *, fresh: bool | None = None) -> Iterable[pl.LazyFrame]:
@@ -125,14 +139,21 @@ def _owners(bucket: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"identity_id": pl.Int64, "customer_id": pl.Int64}, orient="row")
 
 
-def _folder(part: ArchivePart) -> tuple[str, int]:
-    return parts.shelf_of(part).path, part.bucket
-
-
-def _stale(found: Iterable[ArchivePart]) -> set[tuple[str, int]]:
-    """Where raw rows were prepared in another way than today."""
+def _with_freshness(rows: Iterable[tuple[str, str, int, str, UUID | None]]) -> list[Part]:
+    """The parts of buckets; what lies beside raw rows that were prepared in another way than today is not fresh."""
+    mine = [(path, table, bucket, schema) for path, table, bucket, schema, _ in rows if bucket != parts.NOWHERE]
     today = parts.schema()
-    return {_folder(part) for part in found if part.table == RAW and part.schema != today}
+    stale = {(_shelf(path), bucket) for path, table, bucket, schema in mine if table == RAW and schema != today}
+    return [Part(path, table, bucket, (_shelf(path), bucket) not in stale) for path, table, bucket, _ in mine]
+
+
+def _shelf(path: str) -> str:
+    """The folder of the month; a part lies in one of its table below that."""
+    return path.rsplit("/", 2)[0]
+
+
+def _only(tables: Mapping[str, pl.DataFrame], name: str) -> list[pl.DataFrame]:
+    return [tables[name]] if name in tables else []
 
 
 @lru_cache(maxsize=256)

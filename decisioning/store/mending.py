@@ -120,10 +120,13 @@ def tidy_bucket(files: Files, shelf: Shelf, bucket: int, moment: datetime) -> bo
     mine = [part for part in parts.live(shelf) if part.bucket == bucket]
     waiting = _rows(files, mine, WAITING)
     handled = waiting.filter(~pl.col("id").is_in(extract.waiting().implode())) if waiting.height else waiting
-    if handled.height or any(part.table == RAW and part.schema != parts.schema() for part in mine):
-        still = waiting.filter(~pl.col("id").is_in(handled["id"].implode()))
+    still = waiting.filter(~pl.col("id").is_in(handled["id"].implode()))
+    if any(part.table == RAW and part.schema != parts.schema() for part in mine):
         raw = pl.concat([_rows(files, mine, RAW), handled])
         return _switch(mine, _put(files, shelf, bucket, raw, still), moment)
+    if handled.height:
+        waited = [part for part in mine if part.table == WAITING]
+        return _switch(waited, _put(files, shelf, bucket, handled, still), moment)
     many = [name for name in {part.table for part in mine} if sum(part.table == name for part in mine) > MOST_PARTS]
     for name in many:
         old = [part for part in mine if part.table == name]

@@ -6,9 +6,8 @@ marker, which names the frame's version and the Redis that was running, is gone 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .connection import patient
 
@@ -27,8 +26,7 @@ redis.call('DEL', KEYS[1])
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """The version a customer should have, and when it was first found missing."""
 
     version: int
@@ -52,12 +50,14 @@ def take() -> dict[int, Note]:
     client = patient()
     client.eval(TAKE, 2, CHANGED, TAKEN)
     found: Mapping[Any, Any] = client.hgetall(TAKEN)
-    return {int(customer): _read_note(value.decode()) for customer, value in found.items()}
+    return {int(customer): _read_note(value) for customer, value in found.items()}
 
 
-def _read_note(text: str) -> Note:
-    version, _, since = text.partition(" ")
-    return Note(int(version), datetime.fromisoformat(since) if since else None)
+def _read_note(value: bytes) -> Note:
+    if b" " not in value:
+        return Note(int(value))
+    version, _, since = value.decode().partition(" ")
+    return Note(int(version), datetime.fromisoformat(since))
 
 
 def waiting(noted: Mapping[int, Note], seen: Mapping[int, tuple[int, bool]], now: datetime) -> dict[int, Note]:
@@ -76,7 +76,11 @@ def settle(version: int, left: Mapping[int, Note]) -> None:
     """What was taken is done; what waits is noted again, unless something newer was noted meanwhile."""
     pipe = patient().pipeline(transaction=True)
     for customer, note in left.items():
-        pipe.hsetnx(CHANGED, str(customer), f"{note.version} {note.since.isoformat() if note.since else ''}")
+        pipe.hsetnx(
+            CHANGED,
+            str(customer),
+            str(note.version) if note.since is None else f"{note.version} {note.since.isoformat()}",
+        )
     pipe.delete(TAKEN)
     pipe.set(MARKER, _mark(version))
     pipe.execute()

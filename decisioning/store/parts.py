@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import polars as pl
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from ..customers.facts.history import SCHEMAS
 from ..customers.facts.state import LAYOUT
@@ -100,6 +100,12 @@ def live(shelf: Shelf | None = None) -> QuerySet[ArchivePart]:
     return ArchivePart.objects.filter(path__startswith=f"{under}/").exclude(table__in=[LOG, RETIRED]).order_by("pk")
 
 
+def manifest() -> QuerySet[ArchivePart]:
+    """The same with the rows that tell how far the log is archived: all of it, in one statement."""
+    all_of_it = Q(path=ROOT) | Q(path__startswith=f"{ROOT}/")
+    return ArchivePart.objects.filter(all_of_it).exclude(table=RETIRED).order_by("pk")
+
+
 def extent() -> tuple[int, int]:
     """How many files count, and their bytes."""
     found = live().order_by().aggregate(files=Count("pk"), bytes=Sum("bytes"))
@@ -116,6 +122,13 @@ def shelf_of(part: ArchivePart) -> Shelf:
 def retire(parts: Iterable[ArchivePart], now: datetime) -> None:
     """They count no longer; to be called in the transaction that saves what takes their place. `now` is real time."""
     ArchivePart.objects.filter(pk__in=[part.pk for part in parts]).update(table=RETIRED, written_at=now)
+
+
+def retire_former(now: datetime) -> int:
+    """What was written for another number of buckets counts no longer; how many files. `now` is real time."""
+    former = ArchivePart.objects.exclude(path=ROOT).exclude(path__startswith=f"{ROOT}/").exclude(table=RETIRED)
+    former.filter(table=LOG).delete()
+    return former.update(table=RETIRED, written_at=now)
 
 
 def sweep(files: Files, before: datetime) -> int:

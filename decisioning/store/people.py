@@ -14,6 +14,7 @@ from django.db import connection
 from rules.language.nodes import History
 
 from ..customers import profile
+from ..customers.facts import defining
 from ..customers.facts.catalogue import catalogue_facts
 from ..customers.facts.histories import wanted
 from ..customers.intake import arrays
@@ -56,6 +57,7 @@ def kinds_now() -> dict[str, str]:
     found = {name: fact.type for name, fact in catalogue_facts(profile.vocabulary()).items()}
     for name, history in wanted().items():
         found.setdefault(name, kind_of(history))
+    found |= {one.name: one.type for one in defining.published().facts}
     return {name: IGNORED if _reserved(name) else kind for name, kind in found.items()}
 
 

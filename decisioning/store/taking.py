@@ -40,12 +40,13 @@ def taken_in(
         changes = []
         for bucket, theirs in mine.items():
             some = _with_deleted(rows.filter(pl.col(CUSTOMER) % BUCKETS == bucket), theirs)
+            counts[bucket] += layers.change_of_count(store, buckets[bucket], some)
             change, budget = layers.planned(bucket, buckets[bucket], some, budget)
             changes.append(change)
         with ThreadPoolExecutor(WRITERS) as pool:
             written = list(pool.map(partial(layers.put, store, kinds=kinds), changes))
-        for bucket, files_of_it, count in zip(mine, written, layers.counts(store, written, kinds), strict=True):
-            buckets[bucket], counts[bucket] = files_of_it, count
+        for bucket, files_of_it in zip(mine, written, strict=True):
+            buckets[bucket] = files_of_it
         done += len(everyone)
         if progress:
             progress(done, len(ids))

@@ -13,6 +13,7 @@ from unfold.decorators import action, display
 from unfold.views import ChangeList
 
 from campaigns.admin.reactions import ReactionInline
+from campaigns.loops import circle_by_condition
 from decisioning.config import clock
 from decisioning.console.pages import Publishing, enqueue
 
@@ -40,7 +41,8 @@ class SegmentForm(ModelForm):
         elif by_condition and values.get("condition"):
             key = values.get("key", self.instance.key)
             draft = Segment(pk=self.instance.pk, key=key or "", name=values.get("name", ""))
-            if circle := rulebook.circle_with(draft, values["condition"]):
+            draft.condition = values["condition"]
+            if circle := rulebook.circle_with(draft, values["condition"]) or circle_by_condition(draft):
                 self.add_error("condition", circle)
         return values
 

@@ -54,7 +54,7 @@ class How(models.TextChoices):
 class Membership(models.Model):
     """One stay of a customer in a segment; `left_at` is empty while it lasts."""
 
-    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="memberships")
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="memberships", db_index=False)
     customer = models.ForeignKey("customers.Customer", on_delete=models.CASCADE, related_name="memberships")
     entered_at = models.DateTimeField()
     left_at = models.DateTimeField(null=True, blank=True)
@@ -72,6 +72,11 @@ class Membership(models.Model):
             )
         ]
         indexes = [
+            # Who entered a segment last, and who left it last.
+            models.Index(fields=["segment", "-entered_at", "-id"], name="membership_of_segment"),
+            models.Index(
+                fields=["segment", "-left_at", "-id"], name="membership_gone", condition=Q(left_at__isnull=False)
+            ),
             # The last hour, day or month of comings and goings.
             models.Index(fields=["entered_at"], name="membership_entered"),
             models.Index(fields=["left_at"], name="membership_left", condition=Q(left_at__isnull=False)),
@@ -110,6 +115,7 @@ class Recompute(models.Model):
     )
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
     reason = models.CharField(max_length=200, blank=True)
+    holds = models.JSONField(default=dict, help_text="What everybody's facts hold once it is done.")
     parts = ArrayField(models.SmallIntegerField(), default=list, blank=True, help_text="Buckets that are done.")
     done = models.BigIntegerField(default=0, help_text="Customers so far.")
     total = models.BigIntegerField(default=0)

@@ -19,7 +19,7 @@ def frame_refresh_10k() -> Iterator[Result]:
         variables = servers.variables(servers.database("frames"))
 
         def job(*words: object) -> dict[str, Any]:
-            told: dict[str, Any] = servers.inside("tests.store.millions", *map(str, words), variables=variables)
+            told: dict[str, Any] = servers.inside("tests.bench.inside.millions", *map(str, words), variables=variables)
             print(f"── frames: {' '.join(map(str, words))}: {told}", file=sys.stderr, flush=True)
             return told
 

@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 
+from decisioning.customers import profile
+from decisioning.customers.facts import defining
 from decisioning.customers.facts.custom import Custom
 from decisioning.customers.intake.ingest import store
 from decisioning.customers.models import Customer, CustomFact, Pending
 from decisioning.flows.define import OutOfTime, blank, preview, renew, sample
 from decisioning.flows.react import react
-from decisioning.store import profiles
+from decisioning.flows.refresh import refresh_all
+from decisioning.store import catalogue, profiles
 from rules.language.formulas import parse_formula
+from rules.models import Segment
 
 from ..customers.test_ingest import checked
 
@@ -114,3 +118,63 @@ def test_a_draft_takes_nothing_away(now: Any, shoppers: dict[str, int]) -> None:
     assert renew(CustomFact.objects.create(name="eco", label="Eco", text="x").pk) == 0
     assert renew(10**9) == 0
     assert blank("nothing", now) == 0
+
+
+# -- published
+
+
+def published(text: str, at: Any) -> CustomFact:
+    """Published at this moment, as the admin does it."""
+    row, _ = CustomFact.objects.update_or_create(name="mine", defaults={"label": "Mine", "text": text})
+    found = defining.find(text, row.name, catalogue.for_formulas())
+    assert defining.publish(row, None, at, found, "", [])
+    row.refresh_from_db()
+    return row
+
+
+def mine() -> dict[str, Any]:
+    return {key: facts.get("mine") for key, facts in Customer.objects.values_list("key", "facts")}
+
+
+def test_a_published_fact_is_had_at_once_by_who_comes_and_by_everybody_after_a_refresh(
+    now: Any, shoppers: dict[str, int]
+) -> None:
+    refresh_all(now)
+    row = published("SUM(purchase.price) / COUNT(purchase)", now)
+    store([bought("m-9", "ben", now)], now)
+    react(now)
+    assert mine() == {"ann": None, "ben": 4.5, "cleo": None}
+    assert profile.missing_histories() >= {"mine = SUM(purchase.price) / COUNT(purchase)"}
+    assert not defining.is_computed(row)
+    refresh_all(now)
+    assert mine() == {"ann": 4.5, "ben": 4.5, "cleo": None}
+    assert (defining.is_computed(row), profile.missing_histories()) == (True, set())
+    assert "COUNT(purchase)" not in Customer.objects.get(key="ann").facts
+
+
+def test_a_fact_of_another_meaning_is_missing_and_never_of_the_former_one(now: Any, shoppers: dict[str, int]) -> None:
+    published("COUNT(purchase)", now)
+    refresh_all(now)
+    assert mine() == {"ann": 2, "ben": 1, "cleo": 0}
+    later = now + timedelta(hours=1)
+    row = published("COUNT(purchase) * 100", later)
+    renew(row.pk)
+    assert mine() == {"ann": None, "ben": None, "cleo": None}
+    refresh_all(later)
+    assert mine() == {"ann": 200.0, "ben": 100.0, "cleo": 0.0}
+
+
+def test_a_withdrawn_fact_leaves_with_the_next_refresh(now: Any, shoppers: dict[str, int]) -> None:
+    row = published("COUNT(purchase)", now)
+    refresh_all(now)
+    defining.withdraw(row)
+    refresh_all(now)
+    assert mine() == {"ann": None, "ben": None, "cleo": None}
+
+
+def test_a_segment_may_ask_for_a_custom_fact(now: Any, shoppers: dict[str, int]) -> None:
+    published("COUNT(purchase) * 2", now)
+    refresh_all(now)
+    segment = Segment.objects.create(key="two", name="Two", condition="mine >= 4")
+    refresh_all(now)
+    assert list(segment.memberships.values_list("customer__key", flat=True)) == ["ann"]

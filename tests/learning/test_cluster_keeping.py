@@ -77,6 +77,20 @@ def test_a_cluster_that_is_no_more_is_named_gone(fit: Clustering) -> None:
     assert len(found.keys) == 3
 
 
+def test_a_cluster_of_other_facts_continues_none_by_chance(fit: Clustering) -> None:
+    dice = np.random.default_rng(2)
+    frame = people().with_columns(
+        pl.Series("share_meat", dice.permutation(np.r_[dice.normal(0.1, 0.02, 400), dice.normal(0.5, 0.02, 200)]))
+    )
+    halves = Clustering(replace(FAST, facts=("orders_365d",), numbers=(2,))).fit(frame).clusters_
+    again, found, labels = refit(
+        halves, frame, replace(FAST, facts=("share_meat",), scalings=("standard",), numbers=(2,))
+    )
+    assert not again.chosen_.warm
+    assert labels == 0
+    assert not set(found.keys) & set(halves.keys)
+
+
 def test_names_that_people_wrote_are_carried(fit: Clustering) -> None:
     mine = replace(
         fit.clusters_, clusters=tuple(replace(one, name=f"Ours {n}") for n, one in enumerate(fit.clusters_.clusters))

@@ -11,7 +11,7 @@ from decisioning.learning.clustering import Clustering, Options
 from decisioning.learning.clusters import UNUSUAL, Cluster
 from decisioning.learning.pictures import POINTS, project, svg
 from decisioning.learning.profiles import Profile, cohens_d, profile_clusters
-from decisioning.learning.stories import draft, readable
+from decisioning.learning.stories import advice, different, draft, drafts, habit, readable
 
 from .crowds import QUICK, people
 
@@ -93,7 +93,7 @@ def test_the_story_says_who_how_different_and_what_to_try(fit: Clustering, loyal
     story = draft(cluster, loyal, LABELS)
     assert story.startswith("25 % of the customers; typically they last ordered 2 days ago, ordered 8")
     assert "spent 4,000 in 365 days" in story or "spent 3,900 in 365 days" in story
-    assert "likes milk (100 %; everybody 25 %)" in story
+    assert "likes “milk” (100 %; everybody 25 %)" in story
     assert story.endswith("Try thanks and early access rather than discounts: they buy anyway.")
     assert 2 <= story.count(". ") + 1 <= 4
 
@@ -105,6 +105,53 @@ def test_stories_of_those_without_a_fact_and_of_the_unusual(profiles: list[Profi
     story = draft(cluster, {**never, **empty}, {})
     assert "Less than 1 % of the customers; typically they have no “" in story
     assert "one by one before writing to them" in story
+
+
+def row(fact: str, median: float, median_all: float = 9.0, **more: float) -> dict[str, object]:
+    """What a profile says of one fact in one cluster."""
+    figures = {"any": 0.08, "any_all": 0.21, "effect": -0.5, "known": 1.0, "median": median, "median_all": median_all}
+    return {"fact": fact, "label": fact.replace("_", " ").capitalize(), **figures, **more}
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "said"),
+    [
+        ("orders_365d", 0.0, "ordered nothing in 365 days"),
+        ("spend_365d", 0.0, ""),
+        ("orders_90d", 1.0, "ordered 1 time in 90 days"),
+        ("coupon_order_share", 0.171, "used a coupon for 17 % of their orders"),
+        ("share_dairy", 0.58, "have 58 % for “Share dairy”"),
+        ("discount_share", 0.0, "saved nothing by discounts"),
+        ("searches_30d", 0.0, "have 0 for “Searches 30d”"),
+    ],
+)
+def test_what_is_typical_is_said_in_words(fact: str, value: float, said: str) -> None:
+    assert habit(row(fact, value), fact) == said
+
+
+def test_where_most_have_none_it_tells_how_many_have_any() -> None:
+    assert different({"visits": row("visits", 0.0, 0.0)}, ["visits"]) == ["visits (8 % have any; everybody 21 %)"]
+    assert different({"visits": row("visits", 0.0, 0.0, any=0.21)}, ["visits"]) == []
+
+
+def test_nobody_stands_out_by_what_most_of_them_lack() -> None:
+    rows = {"a": row("a", 2.0, known=0.4), "known_for": row("known_for", 330.0, 360.0, label="Known for (days)")}
+    assert different(rows, ["a", "known_for"]) == ["known for (330 days; everybody 360)"]
+
+
+def test_those_who_look_for_offers_are_not_said_to_need_none() -> None:
+    spend = {"spend_365d": 1.0, "orders_365d": 1.0}
+    assert "rather than discounts" in advice("Anybody", spend)
+    assert "they use offers" in advice("Anybody", {**spend, "coupon_order_share": 1.2})
+
+
+def test_advice_goes_by_what_a_cluster_has_more_of_than_the_others(profiles: list[Profile]) -> None:
+    strong, weak = {"orders_365d": 2.0, "spend_365d": 1.7}, {"orders_365d": 0.7, "spend_365d": 1.0}
+    means = dict.fromkeys(strong, 1.0)
+    regulars, some = (Cluster(f"a-{n}", "Any", 0.2, means, one) for n, one in enumerate((strong, weak)))
+    told = drafts([regulars, some], profiles[:2], LABELS)
+    assert told[0].endswith("Try thanks and early access rather than discounts: they buy anyway.")
+    assert told[1].endswith("keep a control group to see what works.")
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,28 @@ def test_clusters_of_one_description_are_numbered() -> None:
     ]
 
 
+def test_only_who_really_does_is_called_so() -> None:
+    gone = {"recency_days": 0.57, "orders_365d": -0.63, "spend_365d": -0.7}
+    some = {"recency_days": -0.44, "orders_365d": 0.75, "spend_365d": 1.08}
+    many = {"recency_days": -2.18, "orders_365d": 1.95, "spend_365d": 1.68}
+    assert name_clusters([gone, some, many]) == [
+        "Lapsed occasional small spenders",
+        "Customers in between",
+        "Recent frequent big spenders",
+    ]
+
+
+def test_baskets_stand_behind_the_customers_who_have_them() -> None:
+    effects = [
+        {"spend_365d": 1.2, "average_order_value": 1.5, "coupon_order_share": 1.1, "share_meat": 0.0},
+        {"spend_365d": 0.0, "average_order_value": -1.0, "coupon_order_share": 0.0, "share_meat": 0.9},
+    ]
+    assert name_clusters(effects, {"share_meat": "Share of Meat"}) == [
+        "Coupon-using big spenders with big baskets",
+        "Customers with small baskets and high share of Meat",
+    ]
+
+
 def test_facts_without_words_are_named_by_their_label() -> None:
     effects = [{"share_dairy": 1.2, "recency_days": -0.9}, {"share_dairy": -0.9, "recency_days": 0.0}]
     assert name_clusters(effects, {"share_dairy": "Share of Dairy"}) == [

@@ -47,7 +47,7 @@ def cells(path: Path, **words: Any) -> list[dict[str, Any]]:
         "a\tb\n1\tx\n2\ty\n",
         '"a","b"\n"1","x"\n"2","y"\n',
         ("\ufeff" + "a;b\r\n1;x\r\n2;y\r\n").encode("utf-16-le"),
-        gzip.compress(b"a,b\n1,x\n2,y\n"),
+        gzip.compress(b"a,b\n1,x\n2,y\n", mtime=0),
     ],
 )
 def test_every_usual_dialect_of_csv_is_read(write: Write, content: bytes | str) -> None:
@@ -156,10 +156,10 @@ def test_reading_starts_at_any_row(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "kind"),
     [
-        ("a.csv.gz", gzip.compress(b"a\n1\n"), files.CsvFile),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n'), files.JsonFile),
+        ("a.csv.gz", gzip.compress(b"a\n1\n", mtime=0), files.CsvFile),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n', mtime=0), files.JsonFile),
         ("export", b'{"a": 1}\n', files.JsonFile),
-        ("export", gzip.compress(b'{"a": 1}\n'), files.JsonFile),
+        ("export", gzip.compress(b'{"a": 1}\n', mtime=0), files.JsonFile),
         ("export.2024-05", b"a,b\n", files.CsvFile),
     ],
 )

@@ -309,6 +309,21 @@ def test_files_that_nobody_knows_are_swept_when_they_are_old(now, archive_folder
     assert agree(now)
 
 
+def test_with_another_number_of_buckets_all_is_written_anew(now, archive_folder: Path, monkeypatch):
+    take(now, *(event(number, now, f"u-{number % 4}") for number in range(40)))
+    with monkeypatch.context() as past:
+        past.setattr(parts, "ROOT", "log160")
+        write()
+    assert agree(now)
+    assert write().events == 40
+    archive.tidy(datetime.now(UTC))
+    assert agree(now)
+    archive.tidy(datetime.now(UTC) + 2 * archive.READERS)
+    assert not list((archive_folder / "log160").rglob("*.parquet"))
+    assert agree(now)
+    assert archive.verify(datetime.now(UTC)) == []
+
+
 def test_only_the_tables_and_columns_that_are_asked_for_are_read(now):
     take(now, *(event(number, now, "u-1") for number in range(12)))
     write()

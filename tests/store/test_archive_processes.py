@@ -30,7 +30,11 @@ from decisioning.store import extract, files, frames, parts
 from decisioning.store.parts import BUCKETS
 from tests.store.test_archive import agree, event, raw_ids, take, write
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("archive_folder", "clean_redis")]
+pytestmark = [
+    pytest.mark.story,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("archive_folder", "clean_redis"),
+]
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 Start = Callable[..., subprocess.Popen[str]]

@@ -6,11 +6,12 @@ from functools import lru_cache
 from typing import Any
 
 from decisioning.customers.facts.catalogue import built_in_facts
+from decisioning.customers.facts.clocks import clock_of
 from decisioning.customers.facts.custom import NONE, Customs, add, read_for
 from decisioning.customers.facts.folding import matured
 from decisioning.customers.facts.formulas import BuiltIn, One
 from decisioning.customers.facts.hearing import value_of
-from decisioning.customers.facts.seen import Seen, clock_of
+from decisioning.customers.facts.seen import Seen
 from decisioning.customers.facts.state import State, micros_of
 from decisioning.customers.facts.vocabulary import Vocabulary
 from rules.language.nodes import History

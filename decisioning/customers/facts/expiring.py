@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from decisioning.customers.facts import hearing
 from decisioning.customers.facts.asking import Asked, thresholds
+from decisioning.customers.facts.clocks import clock_of
 from decisioning.customers.facts.deriving import by_name
 from decisioning.customers.facts.folding import matured
 from decisioning.customers.facts.formulas import BuiltIn
 from decisioning.customers.facts.moving import MOST_TRIES, Ageing, Cuts, Either, When, class_of, cost_of, never
-from decisioning.customers.facts.seen import Seen, clock_of
+from decisioning.customers.facts.seen import Seen
 from decisioning.customers.facts.state import EPOCH, State, micros_of
 from decisioning.customers.facts.vocabulary import Vocabulary
 from rules.language.nodes import History

@@ -13,6 +13,7 @@ The order of events, and how they are split among identities, may change the lay
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from decisioning.customers.facts import activity, baskets, counting, hearing, sighting
@@ -22,7 +23,6 @@ from decisioning.customers.facts.events import BASKET, CHECKOUT, DONE, ORDER, PA
 from decisioning.customers.facts.measures import DAY, YEAR
 from decisioning.customers.facts.ordering import bought, renumbered, tidied
 from decisioning.customers.facts.properties import coupons_of, read_redemption
-from decisioning.customers.facts.seen import AT
 from decisioning.customers.facts.shopping import read_category, read_query, read_touches
 from decisioning.customers.facts.state import FoldedEvent, Redeemed, State, Touch, micros_of, pack, unpack
 from decisioning.customers.facts.telling import tell, told_by, traits_of
@@ -30,6 +30,7 @@ from rules.language.nodes import History
 
 __all__ = ["fold", "matured", "merge", "prune", "traits_of"]
 
+AT: Final = attrgetter("at")
 LASTING: Final = YEAR * DAY  # the longest window of a built-in fact
 VIEWED_FOR: Final = 90  # days
 QUERIES: Final = 5  # that are kept, the newest

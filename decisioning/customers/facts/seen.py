@@ -4,95 +4,19 @@ Nothing is counted before a formula asks for it, and nothing twice.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
-from datetime import date, timedelta
-from functools import lru_cache
-from operator import attrgetter
-from typing import Any, Final, Generic, TypeVar, overload
-from zoneinfo import ZoneInfo
+from typing import Any, Final
 
 from decisioning.customers.facts import activity, counting, sighting
 from decisioning.customers.facts.baskets import ANSWERED, LIFE, Basket, basket_of, unanswered
+from decisioning.customers.facts.clocks import Clock, day_of
 from decisioning.customers.facts.events import ORDER
+from decisioning.customers.facts.lazy import once, part
 from decisioning.customers.facts.measures import DAY, UNITS, WINDOWS, YEAR, cents_of, ratio_of
-from decisioning.customers.facts.state import EPOCH, MICROSECOND, QUARTER, Bought, State
+from decisioning.customers.facts.state import QUARTER, Bought, State
 from decisioning.customers.facts.telling import traits_of
 
 MINUTE: Final = 60_000_000
-AT: Final = attrgetter("at")
 SPANS: Final = tuple((days, days * DAY) for days in WINDOWS)
-FIRST_DAY: Final = date(1970, 1, 1).toordinal()
-Value = TypeVar("Value")
-
-
-class Clock(dict[int, int | None]):
-    """A zone's offset from UTC in microseconds, by the day in UTC; None for a day on which it changes."""
-
-    def __init__(self, zone: ZoneInfo) -> None:
-        self.zone = zone
-
-    def __missing__(self, day: int) -> int | None:
-        morning, evening = self.exact(day * DAY), self.exact(day * DAY + DAY - 1)
-        self[day] = morning if morning == evening else None
-        return self[day]
-
-    def exact(self, at: int) -> int:
-        return ((EPOCH + timedelta(microseconds=at)).astimezone(self.zone).utcoffset() or timedelta()) // MICROSECOND
-
-    def local(self, at: int) -> int:
-        """The time on the zone's wall, as microseconds since 1970."""
-        offset = self[at // DAY]
-        return at + (self.exact(at) if offset is None else offset)
-
-
-@lru_cache(maxsize=64)
-def clock_of(time_zone: str) -> Clock:
-    return Clock(ZoneInfo(time_zone))
-
-
-@lru_cache(maxsize=4096)
-def day_of(day: int) -> tuple[int, int, int]:
-    """Of a day since 1970 the weekday (Monday is 0), the place in its year (from 0) and the quarter (from 1)."""
-    date_of = date.fromordinal(day + FIRST_DAY)
-    return date_of.weekday(), date_of.timetuple().tm_yday - 1, (date_of.month + 2) // 3
-
-
-class once(Generic[Value]):
-    """An attribute computed when it is first asked for. `functools.cached_property` takes a lock for it until 3.12."""
-
-    def __init__(self, work: Callable[["Seen"], Value]) -> None:
-        self.work, self.name = work, work.__name__
-
-    @overload
-    def __get__(self, seen: None, owner: type) -> "once[Value]": ...
-    @overload
-    def __get__(self, seen: "Seen", owner: type) -> Value: ...
-    def __get__(self, seen: "Seen | None", owner: type) -> "once[Value] | Value":
-        if seen is None:
-            return self
-        value = seen.__dict__[self.name] = self.work(seen)
-        return value
-
-
-class part(Generic[Value]):
-    """One of several attributes that are computed together, by a method that puts all of them into `__dict__`."""
-
-    def __init__(self, work: Callable[["Seen"], None]) -> None:
-        self.work = work
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    @overload
-    def __get__(self, seen: None, owner: type) -> "part[Value]": ...
-    @overload
-    def __get__(self, seen: "Seen", owner: type) -> Value: ...
-    def __get__(self, seen: "Seen | None", owner: type) -> "part[Value] | Value":
-        if seen is None:
-            return self
-        self.work(seen)
-        found: Value = seen.__dict__[self.name]
-        return found
 
 
 class Seen:

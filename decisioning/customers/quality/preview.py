@@ -18,6 +18,8 @@ from decisioning.learning.treating import fit, plain_facts
 
 from .. import profile
 from ..facts.catalogue import learnt_crosses, learnt_facts
+from ..facts.custom import learnt
+from ..facts.histories import customs
 from ..models import Customer
 from .findings import amount, beyond, many, percent
 from .shapes import shape_of, words_of
@@ -51,7 +53,7 @@ def preview(fact: str, policy: Policy, seed: int = 0) -> Preview:
     frame, share = _read(fact, policy)
     if not frame.height:
         return Preview(0, ["Nobody's facts are computed yet; send events first."])
-    kinds = learnt_facts(profile.vocabulary())
+    kinds = learnt_facts(profile.vocabulary()) | learnt(customs())
     candidates = [name for name in plain_facts(frame) if name in kinds]
     done, effects = fit(frame, {fact: policy}, candidates, seed).apply(frame)
     found = effects[0] if effects else Effect(fact, frame.height)

@@ -1,9 +1,9 @@
 """Comes in: a word, run with the product's settings. Goes out: many customers, or how long the frame takes with them.
 
-python -m tests.store.millions fill CUSTOMERS    customers with about 100 facts and 3 segments each
-python -m tests.store.millions rebuild           the frame, from nothing
-python -m tests.store.millions refresh COUNT     so many customers change; the frame takes them in
-python -m tests.store.millions load COLUMNS      so many of the facts' columns read; 0: everything
+python -m tests.bench.inside.millions fill CUSTOMERS    customers with about 100 facts and 3 segments each
+python -m tests.bench.inside.millions rebuild           the frame, from nothing
+python -m tests.bench.inside.millions refresh COUNT     so many customers change; the frame takes them in
+python -m tests.bench.inside.millions load COLUMNS      so many of the facts' columns read; 0: everything
 
 What is printed last is JSON: seconds, and the most memory (MB) the process ever had.
 """

@@ -1,0 +1,42 @@
+"""A time zone and microseconds since 1970 come in; the time on the zone's wall, and what day that is, come out."""
+
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from decisioning.customers.facts.state import DAY, EPOCH, MICROSECOND
+
+FIRST_DAY: Final = date(1970, 1, 1).toordinal()
+
+
+class Clock(dict[int, int | None]):
+    """A zone's offset from UTC in microseconds, by the day in UTC; None for a day on which it changes."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.zone = zone
+
+    def __missing__(self, day: int) -> int | None:
+        morning, evening = self.exact(day * DAY), self.exact(day * DAY + DAY - 1)
+        self[day] = morning if morning == evening else None
+        return self[day]
+
+    def exact(self, at: int) -> int:
+        return ((EPOCH + timedelta(microseconds=at)).astimezone(self.zone).utcoffset() or timedelta()) // MICROSECOND
+
+    def local(self, at: int) -> int:
+        """The time on the zone's wall, as microseconds since 1970."""
+        offset = self[at // DAY]
+        return at + (self.exact(at) if offset is None else offset)
+
+
+@lru_cache(maxsize=64)
+def clock_of(time_zone: str) -> Clock:
+    return Clock(ZoneInfo(time_zone))
+
+
+@lru_cache(maxsize=4096)
+def day_of(day: int) -> tuple[int, int, int]:
+    """Of a day since 1970 the weekday (Monday is 0), the place in its year (from 0) and the quarter (from 1)."""
+    date_of = date.fromordinal(day + FIRST_DAY)
+    return date_of.weekday(), date_of.timetuple().tm_yday - 1, (date_of.month + 2) // 3
