@@ -51,6 +51,7 @@ ADVICE: Final = (
 )
 OTHERWISE: Final = "Try offers from what they buy already, and keep a control group to see what works."
 LOOK: Final = "Look at some of them one by one before writing to them: they resemble nobody, each in another way."
+WORTH: Final = 0.05  # share who have any at all, in the cluster or of everybody, from which it is worth a sentence
 MOST: Final = 3  # facts told in one sentence
 MOST_KNOW: Final = 0.5  # share of the cluster who must have a fact for it to be typical of them
 CLEAR: Final = 0.3  # effect from which a fact is worth a sentence
@@ -111,8 +112,10 @@ def different(rows: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> li
         label, _, unit = plain(row["label"]).removesuffix(")").partition(" (")
         if own != everybody:
             found.append(f"{label} ({own}{unit and f' {unit}'}; everybody {everybody})")
-        elif (some := share_text(row["any"])) != (of_all := share_text(row["any_all"])):
-            found.append(f"{label} ({some} have any; everybody {of_all})")
+        elif max(row["any"], row["any_all"]) >= WORTH and (some := share_text(row["any"])) != share_text(
+            row["any_all"]
+        ):
+            found.append(f"{label} ({some.lower()} have any; everybody {share_text(row['any_all']).lower()})")
     return found[:2]
 
 

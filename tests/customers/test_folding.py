@@ -144,6 +144,13 @@ def test_lines_of_one_thing_add_up_and_fractions_of_a_cent_count() -> None:
     assert (found["favourite_department"], found["share_dairy"]) == ('"Dairy"', "0.500156")
 
 
+def test_a_share_that_is_rounded_to_nothing_has_no_sign() -> None:
+    stream = [event("Order Completed", 1, '{"total": 1e9, "discount": -3}')]
+    found = derived(fold(None, stream, {}, NOW), NOW, Vocabulary(), {})
+    assert [found] == expected([stream], NOW, Vocabulary(), {})
+    assert found["discount_share"] == "0.0"
+
+
 def test_visits_within_one_quarter_of_an_hour_are_told_apart_by_a_window() -> None:
     evening = NOW.replace(hour=23, minute=45)
     moments = [evening + timedelta(minutes=minutes) for minutes in (0, 2, 7, 11, 14, 15, 21, 90)]

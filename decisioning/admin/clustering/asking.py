@@ -20,7 +20,7 @@ from decisioning.learning.scaling import KINDS
 MOST: Final = 12  # facts: with more, everybody is about as far from everybody else
 FEWEST: Final = 2  # clusters
 ALGORITHMS: Final[Mapping[str, str]] = {
-    "k-means": "round clusters; the only one that can go on from the clusters in use",
+    "k-means": "round clusters, each around its centre",
     "mini-batch k-means": "the same from small samples",
     "bisecting k-means": "divides everybody in two, then the larger part, and so on",
     "Ward": "joins the two nearest groups, again and again",

@@ -20,7 +20,7 @@ from . import charts, runs
 from .adopting import HOME, adopt, clusterings
 from .asking import AskForm, asked_before
 from .personas import PersonaForm, redraft, save
-from .told import Persona, clustered_on, drift_of, how_found, moment, personas_of, segment_key
+from .told import Persona, clustered_on, drift_of, how_found, moment, personas_of, segment_key, treated
 
 OLDER: Final = 50
 LISTED: Final = ("pk", "active", "trained_at", "metrics__adopted_at", "metrics__customers", "metrics__number",
@@ -177,6 +177,7 @@ def _told(request: HttpRequest, shown: Artefact, edited: PersonaForm | None) -> 
         "personas": personas,
         "how": how_found(metrics),
         "facts": clustered_on(metrics),
+        "treated": treated(metrics),
         "adopted_at": moment(metrics.get("adopted_at")),
         "kept": None if kept.get("labels") is None else percent(kept["labels"]),
         "members": _members() if shown.active else None,

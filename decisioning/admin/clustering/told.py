@@ -4,7 +4,7 @@ Artefacts of earlier versions keep less: what is not there is left out.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_datetime
 
 from decisioning.learning.judging import percent
 from decisioning.learning.pictures import colour
+from decisioning.learning.policies import Effect
 from decisioning.learning.profiles import label_of
 from decisioning.models import Artefact
 from rules.models import Segment
@@ -192,6 +193,17 @@ def clustered_on(metrics: Mapping[str, Any]) -> list[str]:
     labels = metrics.get("labels") or {}
     names = metrics.get("facts") or list((metrics.get("clusters") or [{}])[0].get("means") or {})
     return [label_of(name, labels) for name in names]
+
+
+def treated(metrics: Mapping[str, Any]) -> list[str]:
+    """What policies for outliers and gaps did to facts before they were compared."""
+    labels = metrics.get("labels") or {}
+    known = {one.name for one in fields(Effect)}
+    effects = [
+        Effect(**{name: value for name, value in one.items() if name in known})
+        for one in metrics.get("data quality") or []
+    ]
+    return [f"{label_of(one.fact, labels)}: {one}" for one in effects if one.clipped or one.filled or one.note]
 
 
 def drift_of(metrics: Mapping[str, Any]) -> dict[str, Any] | None:

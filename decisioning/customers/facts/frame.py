@@ -162,7 +162,8 @@ def facts_at(
     for fact in needs:
         if fact.source is Source.FACTS:
             frame = frame.with_columns(fact.expression.alias(fact.name))
-    frame = frame.with_columns(pl.col(pl.Float64).round(DIGITS))
+    # A small negative number is rounded to −0.0, which is no other value than 0.0.
+    frame = frame.with_columns(pl.col(pl.Float64).round(DIGITS) + 0.0)
     if any(fact.source is Source.TRAITS for fact in asked):
         frame = frame.join(declared(customers, vocabulary), on="customer_id", how="left", maintain_order="left")
     traits = [fact.expression.alias(fact.name) for fact in asked if fact.source is Source.TRAITS]
