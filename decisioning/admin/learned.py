@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import action, display
@@ -73,6 +74,9 @@ class ArtefactAdmin(ReadOnly):
         artefact = self.get_object(request, object_id)
         if artefact is None:
             raise Http404(f"There is no artefact {object_id}.")
+        if artefact.kind == Artefact.Kind.CLUSTERING:
+            # Its clusters become segments, and everybody moves.
+            return redirect("admin:decisioning_artefact_clustering_adopt", artefact.pk)
 
         def do() -> str:
             try:

@@ -88,8 +88,7 @@ class Clustering:
         rows = draw(len(raw), options.seed)
         spaces = [Space(kind, scaled := scaler.scaled(raw), scaled[rows]) for kind, scaler in scalers.items()]
         groups = [Group(algorithm, space) for algorithm in named(options.algorithms) for space in spaces]
-        # Whoever asks for other facts asks for other clusters: then there is nothing to be loyal to.
-        warm = [] if former is None or {*former.facts} != {*options.facts} else warm_group(frame, former, spaces)
+        warm = warm_group(frame, former, spaces) if former is not None and asked_again(former, options) else []
         tried = Search(options.numbers, options.limits, options.seed, progress).run([*groups, *warm])
         best = choose([one.candidate for one in tried])
         if best is None:
@@ -136,6 +135,11 @@ class Clustering:
         """The cluster's key for every row."""
         keys = self.clusters_.keys
         return [keys[position] for position in self.clusters_.assign_frame(frame)]
+
+
+def asked_again(former: Clusters, options: Options) -> bool:
+    """Whether the active clustering is what is asked for: other facts, or another number, are asked for on purpose."""
+    return {*former.facts} == {*options.facts} and len(former.clusters) in options.numbers
 
 
 def warm_group(frame: pl.DataFrame, former: Clusters, spaces: Sequence[Space]) -> list[Group]:

@@ -31,6 +31,7 @@ HABITS: Final = (
     (r"tenure_days", "have been known for {} days", "are known since today"),
 )
 SHARES: Final = re.compile(r"share_.*|.*_share|.*_rate(_\d+d)?")  # facts that are told in percent
+SHARE_OF: Final = "Share of "
 ADVICE: Final = (
     # recency, orders, spend and love of offers: 1 high, −1 low, 0 whatever; the first row that fits is told
     (
@@ -89,6 +90,8 @@ def habit(row: Mapping[str, Any], name: str) -> str:
         if match := re.fullmatch(pattern, name):
             said = some.format(value, *match.groups()) if row["median"] else none.format(*match.groups())
             return re.sub(r"\b1 (day|time|coupon|session)s\b", r"1 \1", said)
+    if name.startswith("share_") and row["label"].startswith(SHARE_OF):
+        return f"spent {value} on {row['label'].removeprefix(SHARE_OF)}"
     return f"have {value} for “{row['label']}”"
 
 

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from secrets import token_hex
 from typing import Any, Final
 
 import msgspec
@@ -46,6 +47,7 @@ _FITS: Final[dict[str, Callable[[Any], bool]]] = {
     "text_list": lambda value: type(value) is list and all(type(item) is str for item in value),
 }
 _encode = msgspec.json.Encoder().encode
+_ALIAS: Final = f"{token_hex(8)} "  # no trait that somebody sends is called so
 
 Kinds = Mapping[str, str]
 
@@ -57,14 +59,29 @@ def facts_columns(texts: Sequence[str], kinds: Kinds) -> tuple[pl.DataFrame, dic
     """
     known = dict(kinds)
     while True:
-        rows, lines, strange = _decoded(texts, known)
+        called = {name: _called(name, number) for number, name in enumerate(known)}
+        told = {called[name]: kind for name, kind in known.items()}
+        loose, lines, strange = _decoded(_recalled(texts, called), told)
         if not strange:
             break
         known |= dict.fromkeys(sorted(strange), "loose")
-    loose = [name for name, kind in known.items() if kind == "loose"]
-    fields = _shape(tuple(known.items()))[1]
-    columns = [_loosely([getattr(row, fields[name]) for row in rows]).alias(name) for name in loose]
-    return _parsed(lines, known).hstack(columns), known
+    columns = [_loosely(values).alias(name) for name, values in loose.items()]
+    found = _parsed(lines, told).hstack(columns)
+    return found.rename({alias: name for name, alias in called.items() if alias in found.columns}), known
+
+
+def _called(name: str, number: int) -> str:
+    """What it is called while texts are read: msgspec takes no field whose name JSON has to escape."""
+    return name if json.dumps(name, ensure_ascii=False) == f'"{name}"' else f"{_ALIAS}{number}"
+
+
+def _recalled(texts: Sequence[str], called: Mapping[str, str]) -> Sequence[str]:
+    """The texts with the aliases as keys. An escaped name in quotes, with a colon, cannot stand within a value."""
+    for name, alias in called.items():
+        if alias != name:
+            key = f"{json.dumps(name, ensure_ascii=False)}: "
+            texts = [text.replace(key, f'"{alias}": ', 1) for text in texts]
+    return texts
 
 
 def _parsed(lines: list[str], kinds: Kinds) -> pl.DataFrame:
@@ -79,19 +96,24 @@ def _parsed(lines: list[str], kinds: Kinds) -> pl.DataFrame:
     return found.with_columns(one.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False) for one in dates)
 
 
-def _decoded(texts: Sequence[str], kinds: Kinds) -> tuple[list[Any], list[str], set[str]]:
-    """Each text read by its kinds, the texts without what does not fit, and names that have no kind."""
-    decode, _ = _shape(tuple(kinds.items()))
-    rows, lines, strange = [], list(texts), set[str]()
+def _decoded(texts: Sequence[str], kinds: Kinds) -> tuple[dict[str, list[Any]], list[str], set[str]]:
+    """The values of loose facts, the texts without what does not fit its kind, and names that have no kind."""
+    decode, fields = _shape(tuple(kinds.items()))
+    loose: dict[str, list[Any]] = {name: [] for name, kind in kinds.items() if kind == "loose"}
+    read = [(fields[name], values.append) for name, values in loose.items()]
+    lines, strange = list(texts), set[str]()
     for position, text in enumerate(texts):
         try:
-            rows.append(decode(text))
+            row = decode(text)
         except msgspec.DecodeError:
             facts = json.loads(text)
             strange |= facts.keys() - kinds.keys()
             lines[position] = _encode(_fitting(facts, kinds)).decode()
-            rows.append(decode(lines[position]))
-    return rows, lines, strange
+            row = decode(lines[position])
+        # The row itself is not kept: a hundred thousand lists would be the garbage collector's work.
+        for field, add in read:
+            add(getattr(row, field))
+    return loose, lines, strange
 
 
 def _fitting(facts: Mapping[str, Any], kinds: Kinds) -> dict[str, Any]:

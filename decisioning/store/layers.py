@@ -27,6 +27,8 @@ FOLDER: Final = "frame"
 # With a few hundred rows, and as many columns, Parquet takes five times as long to write as Arrow's own format; with
 # many it is half as large and as quick to read.
 SMALL: Final = 5_000
+# So many files of like size are merged with the next: fewer would rewrite rows more often, more be slower to read.
+FEWEST: Final = 3
 ARROW: Final = ".arrow"
 MANIFEST: Final = f"{FOLDER}/manifest.json"
 
@@ -103,14 +105,15 @@ class Change(msgspec.Struct):
 
 def planned(bucket: int, layers: Sequence[Layer], rows: pl.DataFrame, budget: int) -> tuple[Change, int]:
     """How to put the rows on top of the bucket; and what is left of the budget of rows that may be merged."""
-    kept = list(layers)
-    merged: list[Layer] = []
-    size = rows.height
-    while kept and kept[-1].rows <= 2 * size and kept[-1].rows <= budget:
-        merged.insert(0, kept.pop())
-        size += merged[0].rows
-        budget -= merged[0].rows
-    return Change(bucket, kept, merged, rows), budget
+    size, alike = rows.height, 0
+    for layer in reversed(layers):
+        if layer.rows > 2 * size or size + layer.rows - rows.height > budget:
+            break
+        size, alike = size + layer.rows, alike + 1
+    if alike < FEWEST:
+        return Change(bucket, list(layers), [], rows), budget
+    place = len(layers) - alike
+    return Change(bucket, list(layers[:place]), list(layers[place:]), rows), budget - size + rows.height
 
 
 def put(files: Files, change: Change, kinds: Kinds) -> list[Layer]:

@@ -13,8 +13,8 @@ from .files import Files
 from .layers import BUCKETS, Manifest, Retired
 from .people import CUSTOMER, GONE, SEGMENT, VERSION
 
-# Rows that one refresh may rewrite on the way, beside those that changed: it bounds how long a refresh takes.
-BUDGET: Final = 200_000
+# Rows that one refresh may rewrite on the way, beside those that changed, or one bucket: it bounds how long it takes.
+BUDGET: Final = 50_000
 # Files written at a time: Polars and the disk work while Python waits.
 WRITERS: Final = 4
 READERS = timedelta(minutes=10)
@@ -31,7 +31,8 @@ def taken_in(
     kinds = {**base.kinds, **people.kinds_now()}
     buckets, counts = list(base.buckets), list(base.counts)
     segments, seen = set(base.segments), dict[int, tuple[int, bool]]()
-    budget, done = (BUDGET if former else len(ids)), 0
+    largest = max(sum(layer.rows for layer in one) for one in base.buckets)
+    budget, done = max(BUDGET, largest), 0
     for mine in _batches(ids, base.version):
         everyone = [pk for one in mine.values() for pk in one]
         rows, kinds = people.read(sorted(everyone), kinds)

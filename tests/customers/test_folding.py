@@ -147,7 +147,8 @@ def test_lines_of_one_thing_add_up_and_fractions_of_a_cent_count() -> None:
 def test_a_share_that_is_rounded_to_nothing_has_no_sign() -> None:
     stream = [event("Order Completed", 1, '{"total": 1e9, "discount": -3}')]
     found = derived(fold(None, stream, {}, NOW), NOW, Vocabulary(), {})
-    assert [found] == expected([stream], NOW, Vocabulary(), {})
+    # Of more than one row: Polars leaves the zero it should add to a column away.
+    assert expected([stream, stream], NOW, Vocabulary(), {}) == [found, found]
     assert found["discount_share"] == "0.0"
 
 

@@ -77,6 +77,12 @@ def test_a_cluster_that_is_no_more_is_named_gone(fit: Clustering) -> None:
     assert len(found.keys) == 3
 
 
+def test_who_asks_for_another_number_gets_it(fit: Clustering) -> None:
+    again, found, _ = refit(fit.clusters_, people(), replace(FAST, numbers=(3,)))
+    assert not again.chosen_.warm
+    assert len(found.clusters) == 3
+
+
 def test_a_cluster_of_other_facts_continues_none_by_chance(fit: Clustering) -> None:
     dice = np.random.default_rng(2)
     frame = people().with_columns(

@@ -15,7 +15,12 @@ from decisioning.learning.stories import advice, different, draft, drafts, habit
 
 from .crowds import QUICK, people
 
-LABELS = {"recency_days": "Days since last order", "spend_365d": "Spend in 365 days", "lines": "Lines an order"}
+LABELS = {
+    "recency_days": "Days since last order",
+    "spend_365d": "Spend in 365 days",
+    "lines": "Lines an order",
+    "share_dairy": "Share of Dairy",
+}
 
 
 def frame() -> pl.DataFrame:
@@ -110,7 +115,7 @@ def test_stories_of_those_without_a_fact_and_of_the_unusual(profiles: list[Profi
 def row(fact: str, median: float, median_all: float = 9.0, **more: float) -> dict[str, object]:
     """What a profile says of one fact in one cluster."""
     figures = {"any": 0.08, "any_all": 0.21, "effect": -0.5, "known": 1.0, "median": median, "median_all": median_all}
-    return {"fact": fact, "label": fact.replace("_", " ").capitalize(), **figures, **more}
+    return {"fact": fact, "label": LABELS.get(fact) or fact.replace("_", " ").capitalize(), **figures, **more}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +125,8 @@ def row(fact: str, median: float, median_all: float = 9.0, **more: float) -> dic
         ("spend_365d", 0.0, ""),
         ("orders_90d", 1.0, "ordered 1 time in 90 days"),
         ("coupon_order_share", 0.171, "used a coupon for 17 % of their orders"),
-        ("share_dairy", 0.58, "have 58 % for “Share dairy”"),
+        ("share_dairy", 0.58, "spent 58 % on Dairy"),
+        ("view_share", 0.58, "have 58 % for “View share”"),
         ("discount_share", 0.0, "saved nothing by discounts"),
         ("searches_30d", 0.0, "have 0 for “Searches 30d”"),
     ],

@@ -13,7 +13,15 @@ from decisioning.customers.models import Customer, Event
 from decisioning.flows.history import import_impressions
 from decisioning.models import Artefact, Decision, Score
 from decisioning.store import catalogue
-from decisioning.tasks import cluster_customers, keep_scores, refresh_everything, refresh_segments, train_scorer
+from decisioning.tasks import (
+    check_quality,
+    cluster_customers,
+    describe_facts,
+    keep_scores,
+    refresh_everything,
+    refresh_segments,
+    train_scorer,
+)
 from rules import rulebook
 from rules.models import Rule, Segment
 from tools.demo import showcase
@@ -88,6 +96,9 @@ def learn(now: datetime) -> None:
     if _scored() < people:
         keep_scores.delay()
         wait("scores (worker)", people, _scored, keep_scores.delay)
+    # Nobody need wait for these; by themselves they come within an hour and a day.
+    describe_facts.delay()
+    check_quality.delay()
 
 
 def _segments() -> None:

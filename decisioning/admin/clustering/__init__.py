@@ -1,5 +1,5 @@
 """Clusterings of customers as pages: the one in use, what it was chosen from, its personas, and a search for others."""
 
-from .page import URLS
+from .views import URLS
 
 __all__ = ["URLS"]

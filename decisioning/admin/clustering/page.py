@@ -1,130 +1,35 @@
-"""The clustering in use, those found before and after it, and the search for others in; their pages, out."""
+"""The clustering in use, those found before and after it, and the search for others in; their page, out."""
 
 from typing import Any, Final
 
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Sum
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 
-from decisioning.console.pages import enqueue
 from decisioning.customers.models import Customer
 from decisioning.learning.judging import percent
 from decisioning.models import Artefact
 from rules.models import Segment
 
 from . import charts, runs
-from .adopting import HOME, adopt, clusterings
+from .adopting import clusterings
 from .asking import AskForm, asked_before
-from .personas import PersonaForm, redraft, save
-from .told import Persona, clustered_on, drift_of, how_found, moment, personas_of, segment_key, treated
+from .personas import PersonaForm
+from .told import Persona, clustered_on, drift_of, how_found, moment, personas_of, treated
 
 OLDER: Final = 50
 LISTED: Final = ("pk", "active", "trained_at", "metrics__adopted_at", "metrics__customers", "metrics__number",
                  "metrics__chosen")  # fmt: skip
 
 
-def may_see(request: HttpRequest) -> None:
-    """Raise PermissionDenied for people who may not look at artefacts."""
-    if not any(request.user.has_perm(f"decisioning.{verb}_artefact") for verb in ("view", "change")):
-        raise PermissionDenied
-
-
-def overview(request: HttpRequest, model_admin: Any) -> HttpResponse:
-    """The clustering in use, or the newest one found; beside it what waits to be adopted."""
-    may_see(request)
-    return _page(request, model_admin)
-
-
-def single(request: HttpRequest, model_admin: Any, pk: int) -> HttpResponse:
-    """Any of them."""
-    may_see(request)
-    artefact = get_object_or_404(clusterings(), pk=pk)
-    return redirect(HOME) if artefact.active else _page(request, model_admin, artefact)
-
-
-def state(request: HttpRequest, model_admin: Any) -> JsonResponse:
-    """How the newest search goes, for a page that waits for it."""
-    may_see(request)
-    run = runs.newest()
-    told = {"took": run.took, "share": run.share, "running": run.goes_on} if run else {"running": False}
-    return JsonResponse({"mark": runs.mark(run), **told})
-
-
-def compare(request: HttpRequest, model_admin: Any) -> HttpResponse:
-    """Ask the worker to search as the form says; back to the form where it says nothing sensible."""
-    may_see(request)
-    if not request.user.has_perm("decisioning.change_artefact"):
-        raise PermissionDenied
-    if request.method != "POST":
-        return redirect(reverse(HOME) + "#again")
-    form = AskForm(request.POST)
-    if not form.is_valid():
-        return _page(request, model_admin, ask=form)
-    run = runs.newest()
-    if run and run.goes_on:
-        messages.warning(request, f"The worker has been busy with clusters for {run.took}; wait until it is done.")
-    else:
-        enqueue(request, "compare_clusterings", form.words(), "look for clusters")
-    return redirect(HOME)
-
-
-def persona(request: HttpRequest, model_admin: Any, pk: int) -> HttpResponse:
-    """Save the name and story of a persona in use, or go back to the drafted ones."""
-    may_see(request)
-    if not request.user.has_perm("rules.change_segment"):
-        raise PermissionDenied
-    segment = get_object_or_404(Segment, pk=pk, kind=Segment.Kind.CLUSTER)
-    cluster = _cluster_of(segment)
-    if request.method != "POST":
-        return redirect(HOME)
-    back = f"{reverse(HOME)}#persona-{segment.pk}"
-    if "draft" in request.POST:
-        try:
-            redraft(request, segment, cluster)
-        except ValidationError as refusal:
-            messages.error(request, " ".join(refusal.messages))
-        return redirect(back)
-    form = PersonaForm(request.POST, instance=segment)
-    if not form.is_valid():
-        return _page(request, model_admin, edited=form)
-    if not save(request, form):
-        messages.info(request, "Nothing was changed.")
-    return redirect(back)
-
-
-def _cluster_of(segment: Segment) -> dict[str, Any]:
-    """What the active clustering knows of the segment; raises Http404 where it has no part in it."""
-    active = clusterings().filter(active=True).first()
-    for one in (active.metrics.get("clusters") or []) if active else []:
-        if segment_key(one["key"]) == segment.key:
-            return dict(one)
-    raise Http404(f"{segment.key} is no persona in use.")
-
-
-URLS: Final = (
-    ("clustering/", "decisioning_artefact_clustering", overview),
-    ("clustering/state/", "decisioning_artefact_clustering_state", state),
-    ("clustering/compare/", "decisioning_artefact_clustering_compare", compare),
-    ("clustering/<int:pk>/", "decisioning_artefact_clustering_single", single),
-    ("clustering/<int:pk>/adopt/", "decisioning_artefact_clustering_adopt", adopt),
-    ("clustering/persona/<int:pk>/", "decisioning_artefact_clustering_persona", persona),
-)
-
-
-# -- what the page shows
-
-
-def _page(
+def page(
     request: HttpRequest,
     model_admin: Any,
     chosen: Artefact | None = None,
     ask: AskForm | None = None,
     edited: PersonaForm | None = None,
 ) -> HttpResponse:
+    """The clustering `chosen`, or the one in use, or the newest; `ask` and `edited` are forms that were refused."""
     active, newest = clusterings().filter(active=True).first(), clusterings().order_by("-pk").first()
     shown = chosen or active or newest
     waiting = newest if newest and active and newest.pk > active.pk and _is_new(newest) else None
@@ -138,7 +43,7 @@ def _page(
         "mark": runs.mark(run),
         "may_change": may_change,
         "may_look": any(request.user.has_perm(f"rules.{verb}_segment") for verb in ("view", "change")),
-        "people": Customer.objects.filter(facts_at__isnull=False, merged_into__isnull=True).count(),
+        "people": None if shown else _people(),
         "active": active,
         "waiting": _waiting(waiting, active) if waiting and active and shown == active else None,
         "others": _others(shown),
@@ -152,6 +57,11 @@ def _page(
 
 def _title(shown: Artefact | None) -> str:
     return "Clustering" if shown is None or shown.active else f"Clustering {shown.pk}, not in use"
+
+
+def _people() -> int:
+    """How many customers could be compared."""
+    return Customer.objects.filter(facts_at__isnull=False, merged_into__isnull=True).count()
 
 
 def _is_new(artefact: Artefact) -> bool:
@@ -218,12 +128,13 @@ def _waiting(artefact: Artefact, active: Artefact) -> dict[str, Any]:
     there = {one.key: one for one in found}
     pairs = [_pair(one, there.pop(one.key, None)) for one in used] + [_pair(None, one) for one in there.values()]
     kept = artefact.metrics.get("kept") or {}
-    compared = kept.get("former") == active.pk and kept.get("labels") is not None
+    matched = kept.get("former") == active.pk
     return {
         "artefact": artefact,
         "how": how_found(artefact.metrics),
         "facts": clustered_on(artefact.metrics),
-        "kept": percent(kept["labels"]) if compared else "",
+        "matched": matched,
+        "kept": percent(kept["labels"]) if matched and kept.get("labels") is not None else "",
         "pairs": pairs,
     }
 

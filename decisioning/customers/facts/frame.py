@@ -162,8 +162,9 @@ def facts_at(
     for fact in needs:
         if fact.source is Source.FACTS:
             frame = frame.with_columns(fact.expression.alias(fact.name))
-    # A small negative number is rounded to −0.0, which is no other value than 0.0.
-    frame = frame.with_columns(pl.col(pl.Float64).round(DIGITS) + 0.0)
+    # A small negative number is rounded to −0.0, which is no other value than 0.0 (but is written otherwise).
+    rounded = pl.col(pl.Float64).round(DIGITS)
+    frame = frame.with_columns(pl.when(rounded == 0).then(0.0).otherwise(rounded).name.keep())
     if any(fact.source is Source.TRAITS for fact in asked):
         frame = frame.join(declared(customers, vocabulary), on="customer_id", how="left", maintain_order="left")
     traits = [fact.expression.alias(fact.name) for fact in asked if fact.source is Source.TRAITS]
