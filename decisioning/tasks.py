@@ -201,11 +201,16 @@ def archive_log() -> None:
 
 @shared_task
 def keep_archive() -> None:
-    """Merge the archive's small files, drop what expired, compare it with PostgreSQL and mend what differs."""
+    """Merge the archive's small files, drop what expired, and files that no manifest names."""
     archive.tidy(datetime.now(UTC))
+    frames.sweep(datetime.now(UTC) - LOST_FILES)
+
+
+@shared_task
+def verify_archive() -> None:
+    """Compare the archive with the log and mend what differs."""
     for mended in archive.verify(datetime.now(UTC)):
         log.warning("the archive differed from the log and was mended: %s", mended)
-    frames.sweep(datetime.now(UTC) - LOST_FILES)
 
 
 @shared_task
@@ -255,9 +260,9 @@ def adopt_clustering(artefact_id: int) -> None:
 
 
 def _clustering(verb: str, words: dict[str, str]) -> None:
-    with recomputes.watched("clustering", 0):
+    with recomputes.watched("clustering", 0) as progress:
         connection.close()
-        learn.in_own_process(verb, words)
+        learn.in_own_process(verb, words, lambda: progress.tell(0))
 
 
 @shared_task

@@ -68,7 +68,9 @@ def compare(now: datetime, options: Options = DEFAULTS, progress: Progress = qui
     """
     facts = frames.facts(now)
     if facts.is_empty():
-        raise ValueError("Nobody has facts to cluster on; import customers and events first, then refresh all facts.")
+        raise ValueError(
+            "Nobody has facts to cluster on; import customers and events, and let `manage.py consume` handle them."
+        )
     active = artefacts.active(Artefact.Kind.CLUSTERING)
     former = _usable(active, facts)
     labels = _labels()

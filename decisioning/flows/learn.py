@@ -3,7 +3,8 @@
 import logging
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -66,6 +67,7 @@ SET artefact_id = excluded.artefact_id, values = excluded.values, at = excluded.
 """
 BATCH = 500
 SPLIT_AT = 0.8
+TELL_SECONDS, LAST_WORDS = 10, 1500
 TRAINING_LIMIT = timedelta(minutes=30)
 
 
@@ -195,13 +197,25 @@ def score_pending(now: datetime, limit: int = BATCH) -> int:
     return len(ids)
 
 
-def in_own_process(verb: str, words: Mapping[str, str]) -> None:
-    """Run `manage.py learn <verb>` and wait; raises when it fails, with its last words in the log."""
+def in_own_process(verb: str, words: Mapping[str, str], alive: Callable[[], None] = lambda: None) -> None:
+    """Run `manage.py learn <verb>` and wait, saying every few seconds that it lives; raises with its last words."""
     options = [word for name, value in words.items() for word in (f"--{name}", value)]
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "learn", verb, *options]
-    done = subprocess.run(  # noqa: S603  (our own command; the words are ours)
-        command, capture_output=True, text=True, timeout=TRAINING_LIMIT.total_seconds(), check=False
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"learn {verb} failed: {done.stderr.strip()[-500:]}")
-    log.info("%s", done.stdout.strip())
+    end = time.monotonic() + TRAINING_LIMIT.total_seconds()
+    # Our own command; the words are ours.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:  # noqa: S603
+        while True:
+            try:
+                told, problem = child.communicate(timeout=TELL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                alive()
+            except BaseException:
+                child.kill()
+                raise
+            if time.monotonic() > end:
+                child.kill()
+                raise RuntimeError(f"learn {verb} took longer than {TRAINING_LIMIT} and was ended.")
+    if child.returncode != 0:
+        raise RuntimeError(f"learn {verb} failed: {problem.strip()[-LAST_WORDS:]}")
+    log.info("%s", told.strip())

@@ -9,6 +9,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property, partial
 from typing import Any, Final, Self
 
@@ -157,11 +158,12 @@ def quantiles(column: Floats) -> Table:
 
 def raw_matrix(frame: pl.DataFrame, facts: tuple[str, ...]) -> Floats:
     """(customers, facts) with NaN for what is missing or no number. Raises `ValueError` naming facts it lacks."""
-    absent = [name for name in facts if name not in frame.columns]
-    if absent:
+    if absent := [name for name in facts if name not in frame.columns]:
+        meant = ", ".join(name for one in absent for name in get_close_matches(one, frame.columns, 1))
         raise ValueError(
-            f"The frame lacks the facts {', '.join(absent)} that clusters are made from;"
-            " refresh all facts, or cluster on others."
+            f"The frame lacks the facts {', '.join(absent)} that clusters are made from."
+            f"{f' Did you mean {meant}?' if meant else ''} Cluster on others; what was published just now is there"
+            " after the next refresh of all, within the hour."
         )
     return np.column_stack([numbers_of(frame[name]) for name in facts])
 

@@ -176,3 +176,11 @@ def test_imported_impressions_carry_the_facts_of_their_day_and_add_nothing_twice
         assert import_impressions(frame, "mail", lambda more: None) == 2
     assert (Decision.objects.count(), Outcome.objects.count()) == (2, 3)
     assert Decision.objects.get(customer_key="c-1").facts["orders_365d"] == 0, "the log is empty before that day"
+
+
+def test_a_process_of_its_own_that_fails_tells_its_last_words_and_lives_meanwhile(monkeypatch):
+    monkeypatch.setattr(learn, "TELL_SECONDS", 0.05)
+    signs: list[str] = []
+    with pytest.raises(RuntimeError, match="invalid choice: 'guess'"):
+        learn.in_own_process("guess", {}, lambda: signs.append("alive"))
+    assert signs, "whoever waits is told that it lives"

@@ -220,6 +220,8 @@ def test_it_says_when_there_are_too_few_customers_or_facts_or_no_such_algorithm(
         Clustering(FAST).fit(people(2)[:6])
     with pytest.raises(ValueError, match="lacks the facts spend_365d"):
         fit.clusters_.assign_frame(people().drop("spend_365d"))
+    with pytest.raises(ValueError, match="Did you mean orders_365d"):
+        Clustering(Options(facts=("orders_356d", "spend_365d"))).fit(people(20))
     with pytest.raises(ValueError, match="no algorithm magic; take some of k-means"):
         Clustering(Options(algorithms=("magic",))).fit(people(20))
     with pytest.raises(ValueError, match="no scaling 'cube'"):

@@ -161,7 +161,7 @@ def test_events_that_come_while_it_writes_are_neither_lost_nor_doubled(now, star
     take(now, event(0, now, "u-0"))
     process = start("write", "--now", "--margin", 0, "--piece", 5)
     number = 1
-    while process.poll() is None:
+    while process.poll() is None and number < 200:
         store([event(number, now, f"u-{number % 20}")], now)
         number += 1
     done(process)
