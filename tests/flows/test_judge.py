@@ -1,9 +1,11 @@
 """Edited segments get their members anew beside running events; a run of all goes by buckets and tells how far."""
 
 from datetime import datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from campaigns.models import Campaign, Message
 from decisioning.customers.intake.ingest import store
@@ -151,3 +153,11 @@ def test_a_computing_that_no_longer_tells_has_died(now: datetime) -> None:
     assert recomputes.bury() == 1
     row = Recompute.objects.get()
     assert (row.state, row.error) == ("failed", "Its process ended before it was done.")
+
+
+def test_the_command_refreshes_everybody(now: datetime, people: list[str]) -> None:
+    Segment.objects.create(key="s", name="S", condition="orders_365d >= 1")
+    told = StringIO()
+    call_command("refresh", stdout=told)
+    assert told.getvalue().startswith("3 customers; ")
+    assert Recompute.objects.get().state == "done"

@@ -37,7 +37,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--batch", type=int, default=BATCH, help="customers a transaction (default: %(default)s)")
         parser.add_argument("--alive", type=Path, help="a file to touch while things go well, for a health check")
-        parser.add_argument("--once", action="store_true", help="stop when nothing is pending")
+        parser.add_argument("--once", action="store_true", help="stop when nothing is pending and nobody is due")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until stopped; a database or Redis that is away is waited for, longer each time."""
@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
 def consume(stop: threading.Event, batch: int, *, once: bool = False, alive: Path | None = None) -> None:
     """Take batch after batch until `stop` is set (or, with `once`, until nothing is pending)."""
-    wait, started, last, checked, expired = 0.1, False, time.monotonic(), 0.0, 0.0
+    wait, started, last, checked, expired, due = 0.1, False, time.monotonic(), 0.0, 0.0, 0
     while not stop.is_set():
         try:
             if not started:
@@ -70,9 +70,10 @@ def consume(stop: threading.Event, batch: int, *, once: bool = False, alive: Pat
                 if alive is not None:
                     alive.touch()
             events = react(clock.now(), batch).events
-            if time.monotonic() - expired > EXPIRE_EVERY and not expire(clock.now()).customers:
-                # As long as there are some, they take turns with events.
-                expired = time.monotonic()
+            if once or time.monotonic() - expired > EXPIRE_EVERY:
+                # As long as some are due, they take turns with events.
+                due = expire(clock.now()).customers
+                expired = expired if due else time.monotonic()
             wait = 0.1
         except (redis.RedisError, OperationalError, InterfaceError) as error:
             log.warning("waiting %.1f s: %s", wait, error)
@@ -80,7 +81,7 @@ def consume(stop: threading.Event, batch: int, *, once: bool = False, alive: Pat
             stop.wait(wait)
             wait = min(wait * 2, LONGEST_WAIT)
             continue
-        if events:
+        if events or due:
             last = time.monotonic()
         elif once:
             break
