@@ -1,7 +1,8 @@
 """A computing of segments for everybody in; a row that tells how far it is and how it ended, out.
 
 The row is written outside of the computing's transactions, so that others see it while it runs; one that has not told
-for `SILENT` seconds has died with its process.
+for `SILENT` seconds has died with its process, a run of all, whose parts may wait in a queue, after `QUEUED`. Whoever
+was taken for dead and ends well after all is done.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +11,12 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from .models import Recompute
 
-SILENT: Final = 60  # seconds
+SILENT, QUEUED = 60, 1800  # seconds
 KEPT: Final = timedelta(days=30)
 LONGEST_ERROR: Final = 2000
 
@@ -44,7 +45,7 @@ def begin(
 def finish(progress: Progress, error: str = "") -> None:
     """It ended; with an error the last good result stays in use."""
     state = Recompute.State.FAILED if error else Recompute.State.DONE
-    Recompute.objects.filter(pk=progress.pk, state=Recompute.State.RUNNING).update(
+    Recompute.objects.filter(pk=progress.pk).exclude(state=Recompute.State.DONE).update(
         state=state, error=error[:LONGEST_ERROR], finished_at=Now(), seen_at=Now()
     )
 
@@ -64,8 +65,10 @@ def watched(reason: str, total: int, segment_id: int | None = None) -> Iterator[
 
 def bury() -> int:
     """Mark those that died as failed, and forget old ones; how many had died."""
-    limit = Now() - timedelta(seconds=SILENT)
-    died = Recompute.objects.filter(state=Recompute.State.RUNNING, seen_at__lt=limit).update(
+    of_all = ~Q(holds={})
+    own, whole = (Now() - timedelta(seconds=limit) for limit in (SILENT, QUEUED))
+    silent = Q(~of_all, seen_at__lt=own) | Q(of_all, seen_at__lt=whole)
+    died = Recompute.objects.filter(silent, state=Recompute.State.RUNNING).update(
         state=Recompute.State.FAILED, error="Its process ended before it was done.", finished_at=Now()
     )
     with transaction.atomic():

@@ -34,7 +34,7 @@ UPDATE rules_recompute SET parts = array_append(parts, %s::smallint), seen_at = 
 WHERE id = %s AND NOT (%s::smallint = ANY(parts))
 """
 # Of those who end last only one has it: the row is locked by whoever asks.
-WHOLE: Final = "SELECT cardinality(parts) >= %s AND state = 'running' FROM rules_recompute WHERE id = %s FOR UPDATE"
+WHOLE: Final = "SELECT cardinality(parts) >= %s AND state <> 'done' FROM rules_recompute WHERE id = %s FOR UPDATE"
 
 
 def refresh_all(now: datetime, reason: str = "on the hour") -> Reacted:
@@ -65,9 +65,13 @@ def refresh_bucket(run: int, bucket: int, now: datetime) -> Reacted:
     """The customers of one bucket; whoever ends the last one closes the run. Doing one again changes nothing."""
     progress = recomputes.Progress(run)
     parts: list[Reacted] = []
-    for part in _sweep(bucket, now):
-        progress.tell(part.customers, part.entered, part.left)
-        parts.append(part)
+    try:
+        for part in _sweep(bucket, now):
+            progress.tell(part.customers, part.entered, part.left)
+            parts.append(part)
+    except Exception as error:
+        recomputes.finish(progress, f"bucket {bucket}: {type(error).__name__}: {error}")
+        raise
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(DONE, [bucket, run, bucket])
         cursor.execute(WHOLE, [BUCKETS, run])

@@ -9,9 +9,9 @@ from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from ..models import Recompute, Segment
-from ..recomputes import SILENT
+from ..recomputes import QUEUED, SILENT
 
-SILENCE: Final = timedelta(seconds=SILENT)
+SILENCE, SILENCE_OF_ALL = timedelta(seconds=SILENT), timedelta(seconds=QUEUED)
 # Code, what a label says, and its colour; in the order of how much they need somebody.
 STATES: Final = {
     "failed": ("failed", "danger"),
@@ -78,7 +78,7 @@ def _state(segment: Segment, own: Any, of_all: Any) -> State:
     runs = [run for run in (own, None if segment.kind == Segment.Kind.LIST else of_all) if run is not None]
     runs.sort(key=lambda run: run.pk, reverse=True)
     # One of all may have begun after one of this segment alone that still runs.
-    alive = next((run for run in runs if run.state == Recompute.State.RUNNING and run.silent <= SILENCE), None)
+    alive = next((run for run in runs if run.state == Recompute.State.RUNNING and not _gone(run)), None)
     newest = runs[0] if runs else None
     if alive is not None:
         return _told("computing", alive)
@@ -89,6 +89,11 @@ def _state(segment: Segment, own: Any, of_all: Any) -> State:
     if segment.refreshed_at is None and segment.kind == Segment.Kind.CONDITION:
         return State("waiting")
     return _told("fine", newest) if newest is not None else State("fine")
+
+
+def _gone(run: Any) -> bool:
+    """Whether it is too silent to be at work. The parts of a run of all, unlike a segment's own, wait in a queue."""
+    return bool(run.silent > (SILENCE_OF_ALL if run.holds else SILENCE))
 
 
 def _told(code: str, run: Any) -> State:

@@ -155,6 +155,33 @@ def test_a_computing_that_no_longer_tells_has_died(now: datetime) -> None:
     assert (row.state, row.error) == ("failed", "Its process ended before it was done.")
 
 
+def test_a_run_whose_parts_wait_in_a_queue_is_not_taken_for_dead_and_ends_well_if_it_was(
+    now: datetime, people: list[str]
+) -> None:
+    run = refresh.begin(now, "test")
+    Recompute.objects.update(seen_at=datetime.now(now.tzinfo) - timedelta(minutes=20))
+    assert recomputes.bury() == 0
+    Recompute.objects.update(seen_at=datetime.now(now.tzinfo) - timedelta(minutes=40))
+    assert recomputes.bury() == 1
+    for bucket in range(refresh.BUCKETS):
+        refresh.refresh_bucket(run, bucket, now)
+    assert Recompute.objects.get().state == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_part_that_fails_says_why(now: datetime, people: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = refresh.begin(now, "test")
+
+    def fail(*_: Any) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(refresh, "_sweep", fail)
+    with pytest.raises(MemoryError):
+        refresh.refresh_bucket(run, 3, now)
+    row = Recompute.objects.get()
+    assert (row.state, row.error) == ("failed", "bucket 3: MemoryError: no room")
+
+
 def test_the_command_refreshes_everybody(now: datetime, people: list[str]) -> None:
     Segment.objects.create(key="s", name="S", condition="orders_365d >= 1")
     told = StringIO()

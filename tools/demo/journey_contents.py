@@ -9,6 +9,7 @@ from tools.demo.journey_tables import Tables
 
 UTC_STAMP: Final = pl.Datetime("us", "UTC")
 TOP_CATEGORIES: Final = 20
+UNIT: Final = 2**40  # of a share, while shares are added
 TAG_FLOOR: Final = 0.1  # a department names a content when at least a tenth of its coupons are for it
 
 
@@ -44,12 +45,11 @@ def shares(tables: Tables, column: str) -> dict[int, dict[str, float]]:
         .filter(pl.col(column).is_not_null())
         .group_by(*coupon, column)
         .len()
-        .with_columns(share=pl.col("len") / pl.col("len").sum().over(coupon))
-        # Sums of floats depend on their order: a fixed one gives the same shares at every reading.
-        .sort(*coupon, column)
+        # Sums of floats depend on their order, which threads shuffle; those of whole numbers give the same shares always.
+        .with_columns(share=(pl.col("len") / pl.col("len").sum().over(coupon) * UNIT).round().cast(pl.Int64))
     )
     means = (
-        counts.group_by("campaign_id", column, maintain_order=True)
+        counts.group_by("campaign_id", column)
         .agg(pl.col("share").sum())
         .with_columns((pl.col("share") / pl.col("share").sum().over("campaign_id")).round(4))
         .sort("campaign_id", "share", column, descending=[False, True, False])
