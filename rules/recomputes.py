@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, Q, Value
+from django.db.models.functions import Concat, Left, Now
 
 from .models import Recompute
 
@@ -32,6 +32,11 @@ class Progress:
         Recompute.objects.filter(pk=self.pk).update(
             done=F("done") + done, entered=F("entered") + entered, left=F("left") + left, seen_at=Now()
         )
+
+    def complain(self, why: str) -> None:
+        """Somebody could not be computed: the rest goes on, and the run ends as failed."""
+        text = Left(Concat(F("error"), Value(why + "\n")), LONGEST_ERROR)
+        Recompute.objects.filter(pk=self.pk, state=Recompute.State.RUNNING).update(error=text)
 
 
 def begin(

@@ -5,7 +5,7 @@ Customers are taken by a few hundred, each few in a transaction of their own, so
 for one of those. Buckets are independent: any number of workers may have one each.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -16,12 +16,12 @@ from rules.models import How, Recompute, Segment
 from rules.segments import Because
 
 from ..customers import profile
-from ..customers.facts import streams
 from ..customers.models import Customer
 from ..store import profiles
 from . import archive
-from .react import Reacted, settle, summed
-from .standing import Standing, standing
+from .anew import Anew, settle_anew
+from .react import Reacted, summed
+from .standing import standing
 
 BUCKETS: Final = 16
 AT_ONCE: Final = 500
@@ -66,9 +66,11 @@ def refresh_bucket(run: int, bucket: int, now: datetime) -> Reacted:
     progress = recomputes.Progress(run)
     parts: list[Reacted] = []
     try:
-        for part in _sweep(bucket, now):
-            progress.tell(part.customers, part.entered, part.left)
-            parts.append(part)
+        for tried in _sweep(bucket, now):
+            progress.tell(tried.done.customers, tried.done.entered, tried.done.left)
+            parts.append(tried.done)
+            for customer, why in tried.failed.items():
+                progress.complain(f"Customer {customer} keeps the segments of before: {why}")
     except Exception as error:
         recomputes.finish(progress, f"bucket {bucket}: {type(error).__name__}: {error}")
         raise
@@ -86,7 +88,7 @@ def running() -> bool:
     return Recompute.objects.filter(segment__isnull=True, state=Recompute.State.RUNNING).exists()
 
 
-def _sweep(bucket: int, now: datetime) -> Iterator[Reacted]:
+def _sweep(bucket: int, now: datetime) -> Iterator[Anew]:
     last = 0
     while True:
         with transaction.atomic():
@@ -95,26 +97,20 @@ def _sweep(bucket: int, now: datetime) -> Iterator[Reacted]:
                 ids = [pk for (pk,) in cursor.fetchall()]
             if not ids:
                 return
-            done = _settled(ids, now, standing())
+            tried = settle_anew(ids, now, standing(), Because(How.REFRESH), announce=True)
         last = ids[-1]
-        yield done
-
-
-def _settled(ids: Sequence[int], now: datetime, known: Standing) -> Reacted:
-    found = streams.load(ids, known.histories)
-    everybody = {pk: found.get(pk, []) for pk in ids}
-    names = {stream.identity for mine in found.values() for stream in mine}
-    return settle(everybody, (), now, known, names, Because(How.REFRESH))
+        yield tried
 
 
 def _complete(run: int, now: datetime) -> None:
     """Everybody's facts hold what is published now."""
-    holds = Recompute.objects.values_list("holds", flat=True).get(pk=run)
-    held = frozenset(holds["marks"])
-    profile.hold(held, holds["asked"])
+    row = Recompute.objects.get(pk=run)
+    held = frozenset(row.holds["marks"])
+    profile.hold(held, row.holds["asked"])
     waiting = {one.id for one in standing().audiences if not one.marks <= held}
     kinds = (Segment.Kind.CLUSTER, Segment.Kind.CONDITION)
     computed = Segment.objects.filter(active=True, kind__in=kinds).exclude(pk__in=waiting)
     segments.measure(list(computed.values_list("pk", flat=True)), now)
     profiles.mark_complete()
-    recomputes.finish(recomputes.Progress(run))
+    complaints = row.error if row.state == Recompute.State.RUNNING else ""
+    recomputes.finish(recomputes.Progress(run), complaints)

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import redis
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -11,10 +12,11 @@ from campaigns.models import Campaign, Message
 from decisioning.customers.facts import dues, streams
 from decisioning.customers.intake.ingest import store
 from decisioning.customers.models import Customer, Due
+from decisioning.flows import refresh
 from decisioning.flows.expire import expire
 from decisioning.flows.react import Reacted, react
 from decisioning.store import profiles
-from rules.models import Membership, Segment
+from rules.models import Membership, Recompute, Segment
 
 from .test_react import order
 
@@ -100,11 +102,11 @@ def test_a_failure_in_the_middle_leaves_them_due(
     bought(now)
 
     def fail(*_: Any, **__: Any) -> None:
-        raise RuntimeError("stopped")
+        raise redis.ConnectionError("stopped")
 
     with monkeypatch.context() as patch:
         patch.setattr(profiles, "put", fail)
-        with pytest.raises(RuntimeError), transaction.atomic():
+        with pytest.raises(redis.ConnectionError), transaction.atomic():
             expire(now + 31 * DAY)
     assert Membership.objects.get().left_at is None
     assert expire(now + 31 * DAY).left == 1
@@ -118,3 +120,34 @@ def test_somebody_merged_away_is_due_no_more(now: datetime, recent: Segment) -> 
     assert expire(now + 31 * DAY).customers == 1
     assert expire(now + 31 * DAY) == Reacted()
     assert not Due.objects.exists()
+
+
+def test_who_cannot_be_handled_holds_up_nobody(
+    now: datetime, recent: Segment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the others who are due nor, in a refresh of all, their bucket and the run."""
+    for user in "abc":
+        bought(now, user)
+    poison = Customer.objects.get(key="b").pk
+    sound = streams.together
+
+    def together(mine: list[streams.Stream]) -> Any:
+        if mine[0].value == "b":
+            raise RecursionError("too deep")
+        return sound(mine)
+
+    monkeypatch.setattr(streams, "together", together)
+    end = now + 30 * DAY
+    assert expire(end).left == 2
+    assert list(Due.objects.values_list("customer_id", "at")) == [(poison, end + timedelta(hours=1))]
+    assert "RecursionError: too deep" in caplog.text
+    assert expire(end) == Reacted()
+    assert refresh.refresh_all(end).customers == 2
+    run = Recompute.objects.get()
+    assert (run.state, run.error) == (
+        "failed",
+        f"Customer {poison} keeps the segments of before: RecursionError: too deep\n",
+    )
+    monkeypatch.undo()
+    assert refresh.refresh_all(end).left == 1
+    assert Recompute.objects.latest("pk").state == "done"

@@ -1,14 +1,11 @@
 """From the ledger to a scorer in use: what is learned, what is refused, who is scored again."""
 
 from datetime import datetime, timedelta
-from random import Random
-from uuid import UUID
 
 import polars as pl
 import pytest
 
-from campaigns.models import Content, Placement
-from decisioning.customers.models import Customer, FactVocabulary
+from decisioning.customers.models import Customer
 from decisioning.flows import learn
 from decisioning.flows.cluster import cluster
 from decisioning.flows.history import import_impressions
@@ -17,6 +14,8 @@ from decisioning.models import Artefact, Decision, Outcome, Score
 from decisioning.store import profiles
 from rules.models import Membership, Segment
 
+from .shops import open_shop, show
+
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
 TERMS = learn.Terms(placement="mail")
 QUICK = Options(algorithms=("k-means",), scalings=("log",))
@@ -24,53 +23,8 @@ QUICK = Options(algorithms=("k-means",), scalings=("log",))
 
 @pytest.fixture
 def shop(now: datetime) -> list[Customer]:
-    """Customers whose orders range from 0 to 19, and two contents."""
-    Placement.objects.create(key="mail", name="Mail", window_hours=24)
-    for key in ("a", "b"):
-        Content.objects.create(key=key, name=key, attributes={"size": ord(key)})
-    FactVocabulary.objects.create(data={}, learned_at=now)
-    rows = [
-        Customer(
-            key=f"c-{n}",
-            facts={"orders_365d": n % 20, "spend_365d": 7.0 * (n % 20), "recency_days": n % 9},
-            facts_at=now,
-        )
-        for n in range(400)
-    ]
-    return Customer.objects.bulk_create(rows)
-
-
-def show(people: list[Customer], now: datetime, follows_orders: bool = True) -> None:
-    """Each saw both contents on one of forty days before now; those with many orders convert more often."""
-    dice = Random(4)
-    decisions, outcomes = [], []
-    for number, person in enumerate(people * 2):
-        at = now - timedelta(days=2 + number % 40)
-        row = Decision(
-            id=UUID(int=number + 1),
-            at=at,
-            customer_id=person.pk,
-            customer_key=person.key,
-            placement="mail",
-            rung="full",
-            reason="RANKED",
-            policy="greedy",
-            facts=person.facts,
-            items=[{"key": key, "rank": rank, "score": None, "propensity": 1.0} for rank, key in enumerate("ab", 1)],
-        )
-        decisions.append(row)
-        for key in "ab":
-            outcomes.append(
-                Outcome(decision_id=row.id, content=key, kind="impression", at=at, message_id=f"i-{number}{key}")
-            )
-            chance = person.facts["orders_365d"] / 20 if follows_orders else 0.4
-            if dice.random() < chance:
-                later = at + timedelta(hours=1)
-                outcomes.append(
-                    Outcome(decision_id=row.id, content=key, kind="conversion", at=later, message_id=f"c-{number}{key}")
-                )
-    Decision.objects.bulk_create(decisions)
-    Outcome.objects.bulk_create(outcomes)
+    """Customers whose orders range from 0 to 19."""
+    return open_shop(now, lambda n: {"orders_365d": n % 20, "spend_365d": 7.0 * (n % 20), "recency_days": n % 9})
 
 
 def test_a_scorer_that_has_learned_something_is_put_to_work(shop, now):

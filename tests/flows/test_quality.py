@@ -1,20 +1,20 @@
 """A check reports on everything once, one at a time; policies change what is learned and nothing that came in."""
 
 from datetime import datetime, timedelta
-from random import Random
-from uuid import UUID
 
 import pytest
 import redis
 from django.db import connection, connections
 
-from campaigns.models import Content, Placement
+from campaigns.models import Content
 from decisioning.customers.models import Customer, FactVocabulary, QualityPolicy, QualityReport
 from decisioning.flows import learn, quality
 from decisioning.learning.scorer import Scorer
-from decisioning.models import Artefact, Decision, Outcome, Score
+from decisioning.models import Artefact, Decision, Score
 from decisioning.store import artefacts
 from tests.admin.crowd import a_customer, an_event
+
+from .shops import open_shop, show
 
 TERMS = learn.Terms(placement="mail")
 FAR = 1e6
@@ -29,46 +29,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
 @pytest.fixture
 def shop(now: datetime) -> list[Customer]:
     """Customers with up to 19 orders; one in fifty has a spend that cannot be, one in five has none."""
-    Placement.objects.create(key="mail", name="Mail", window_hours=24)
-    for key in ("a", "b"):
-        Content.objects.create(key=key, name=key, attributes={"size": ord(key)})
-    FactVocabulary.objects.create(data={}, learned_at=now)
-    rows = []
-    for n in range(400):
-        facts = {"orders_365d": n % 20, "recency_days": n % 9}
-        if n % 5:
-            facts["spend_365d"] = FAR + n if n % 50 == 1 else 7.0 * (n % 20) + n / 100
-        rows.append(Customer(key=f"c-{n}", facts=facts, facts_at=now))
-    return Customer.objects.bulk_create(rows)
 
+    def facts(n: int) -> dict[str, float]:
+        spend = FAR + n if n % 50 == 1 else 7.0 * (n % 20) + n / 100
+        return {"orders_365d": n % 20, "recency_days": n % 9, **({"spend_365d": spend} if n % 5 else {})}
 
-def show(people: list[Customer], now: datetime) -> None:
-    """Each saw both contents on one of forty days; those with many orders convert more often."""
-    dice = Random(4)
-    decisions, outcomes = [], []
-    for number, person in enumerate(people * 2):
-        at = now - timedelta(days=2 + number % 40)
-        row = Decision(
-            id=UUID(int=number + 1),
-            at=at,
-            customer_id=person.pk,
-            customer_key=person.key,
-            placement="mail",
-            rung="full",
-            reason="RANKED",
-            policy="greedy",
-            facts=person.facts,
-            items=[{"key": key, "rank": rank, "score": None, "propensity": 1.0} for rank, key in enumerate("ab", 1)],
-        )
-        decisions.append(row)
-        for key in "ab":
-            plain = {"decision_id": row.id, "content": key}
-            outcomes.append(Outcome(**plain, kind="impression", at=at, message_id=f"i-{number}{key}"))
-            if dice.random() < person.facts["orders_365d"] / 20:
-                later = at + timedelta(hours=1)
-                outcomes.append(Outcome(**plain, kind="conversion", at=later, message_id=f"c-{number}{key}"))
-    Decision.objects.bulk_create(decisions)
-    Outcome.objects.bulk_create(outcomes)
+    return open_shop(now, facts)
 
 
 def test_a_check_reports_on_facts_and_events_and_a_second_replaces_it(shop: list[Customer], now: datetime) -> None:

@@ -90,7 +90,7 @@ def test_effects_are_in_pooled_standard_deviations() -> None:
 
 
 def test_profiles_are_json_without_nan(profiles: list[Profile]) -> None:
-    json.dumps(profiles, allow_nan=False)
+    assert json.loads(json.dumps(profiles, allow_nan=False)) == profiles
 
 
 def test_the_story_says_who_how_different_and_what_to_try(fit: Clustering, loyal: Profile) -> None:

@@ -45,7 +45,7 @@ def shares(tables: Tables, column: str) -> dict[int, dict[str, float]]:
         .filter(pl.col(column).is_not_null())
         .group_by(*coupon, column)
         .len()
-        # Sums of floats depend on their order, which threads shuffle; those of whole numbers give the same shares always.
+        # Sums of floats depend on their order, which threads shuffle; whole numbers give the same shares always.
         .with_columns(share=(pl.col("len") / pl.col("len").sum().over(coupon) * UNIT).round().cast(pl.Int64))
     )
     means = (
