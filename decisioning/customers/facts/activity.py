@@ -15,6 +15,8 @@ GAP: Final = 1_800_000_000
 SHORTEST_DAY: Final = 80  # quarters: no local day since 1970 is shorter than 20 hours, but those that were left out
 Session = tuple[int, int, int]
 """Its first and last activity, and how many."""
+Sessions = tuple[list[int], list[int], list[int]]
+"""The same of several, one under the other."""
 
 
 def be_active(state: State, at: int) -> None:
@@ -90,20 +92,22 @@ def _thinned(touched: list[int]) -> list[int]:
     return kept
 
 
-def sessions(starts: Sequence[int], ends: Sequence[int], counts: Sequence[int]) -> list[Session]:
+def sessions(starts: Sequence[int], ends: Sequence[int], counts: Sequence[int]) -> Sessions:
     """Activity without a pause of `GAP`, in rising order."""
-    found: list[Session] = []
-    if not starts:
-        return found
-    first, last, number = starts[0], ends[0], 0
+    firsts: list[int] = []
+    lasts: list[int] = []
+    numbers: list[int] = []
+    last = starts[0] - GAP if starts else 0
     for start, end, count in zip(starts, ends, counts, strict=True):
         if start - last >= GAP:
-            found.append((first, last, number))
-            first, number = start, 0
+            firsts.append(start)
+            lasts.append(end)
+            numbers.append(count)
+        else:
+            lasts[-1] = end
+            numbers[-1] += count
         last = end
-        number += count
-    found.append((first, last, number))
-    return found
+    return firsts, lasts, numbers
 
 
 def least(one: int | None, other: int | None) -> int | None:

@@ -53,6 +53,8 @@ def shortened(touches: list[Touch], after: int) -> list[Touch]:
 def basket_of(touches: Sequence[Touch], after: int) -> Basket:
     """The basket of what was done after that."""
     rows = open_rows(touches, after)
+    if not rows:
+        return EMPTY
     cleared = {row.product: row.at for row in sorted(rows) if row.kind == DROPPED}
     pieces: dict[str, int] = {}
     prices: dict[str, tuple[int, int]] = {}

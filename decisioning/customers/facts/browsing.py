@@ -6,7 +6,7 @@ import polars as pl
 
 from decisioning.customers.facts import events
 from decisioning.customers.facts.baskets import ANSWERED, unanswered
-from decisioning.customers.facts.counting import start_of
+from decisioning.customers.facts.counting import number_in, start_of
 from decisioning.customers.facts.formulas import BuiltIn, Source, days_since, most_of, number, since
 from decisioning.customers.facts.measures import (
     DAY,
@@ -113,7 +113,8 @@ def counted(fact: str, label: str, text: str, event: str, span: int) -> BuiltIn:
         return seen.state.counted[event][1::2]
 
     def one(seen: Seen) -> int:
-        return seen.number(event, span)
+        mine = seen.state.counted.get(event)
+        return 0 if mine is None else number_in(mine, seen.now, span)
 
     return number(fact, label, text, Source.NAMES, how, one, 0, summed(hours, span, numbers))
 

@@ -5,9 +5,10 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from decisioning.customers.facts.state import DAY, EPOCH, MICROSECOND
+from decisioning.customers.facts.state import DAY, EPOCH, MICROSECOND, QUARTER
 
 FIRST_DAY: Final = date(1970, 1, 1).toordinal()
+MOST_QUARTERS: Final = 250_000  # that are remembered: seven years of them
 
 
 class Clock(dict[int, int | None]):
@@ -15,6 +16,7 @@ class Clock(dict[int, int | None]):
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.zone = zone
+        self.days = Days(self)
 
     def __missing__(self, day: int) -> int | None:
         morning, evening = self.exact(day * DAY), self.exact(day * DAY + DAY - 1)
@@ -30,13 +32,31 @@ class Clock(dict[int, int | None]):
         return at + (self.exact(at) if offset is None else offset)
 
 
+class Days(dict[int, int]):
+    """The local day, since 1970, of each quarter of an hour since 1970 in UTC: none holds the end of one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def __missing__(self, quarter: int) -> int:
+        if len(self) > MOST_QUARTERS:
+            self.clear()
+        self[quarter] = self.clock.local(quarter * QUARTER) // DAY
+        return self[quarter]
+
+
 @lru_cache(maxsize=64)
 def clock_of(time_zone: str) -> Clock:
     return Clock(ZoneInfo(time_zone))
 
 
-@lru_cache(maxsize=4096)
-def day_of(day: int) -> tuple[int, int, int]:
+class Calendar(dict[int, tuple[int, int, int]]):
     """Of a day since 1970 the weekday (Monday is 0), the place in its year (from 0) and the quarter (from 1)."""
-    date_of = date.fromordinal(day + FIRST_DAY)
-    return date_of.weekday(), date_of.timetuple().tm_yday - 1, (date_of.month + 2) // 3
+
+    def __missing__(self, day: int) -> tuple[int, int, int]:
+        date_of = date.fromordinal(day + FIRST_DAY)
+        self[day] = date_of.weekday(), date_of.timetuple().tm_yday - 1, (date_of.month + 2) // 3
+        return self[day]
+
+
+CALENDAR: Final = Calendar()

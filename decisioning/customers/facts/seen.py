@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from decisioning.customers.facts import activity, counting, sighting
 from decisioning.customers.facts.baskets import ANSWERED, LIFE, Basket, basket_of, unanswered
-from decisioning.customers.facts.clocks import Clock, day_of
+from decisioning.customers.facts.clocks import CALENDAR, Clock
 from decisioning.customers.facts.events import ORDER
 from decisioning.customers.facts.lazy import once, part
 from decisioning.customers.facts.measures import DAY, UNITS, WINDOWS, YEAR, cents_of, ratio_of
@@ -40,17 +40,14 @@ class Seen:
     # -- visits and sessions
 
     def _see_visits(self) -> None:
-        clock, now = self.clock, self.now
-        last: dict[int, int] = {}
-        for at in self.state.ends:
-            offset = clock[at // DAY]
-            last[(clock.local(at) if offset is None else at + offset) // DAY] = at
+        days, now = self.clock.days, self.now
+        # Of a local day the last one stays.
+        last = {days[at // QUARTER]: at for at in self.state.ends}
         ends = sorted(last.values())
         number = len(ends)
-        visits: dict[int | None, int] = {days: number - bisect_right(ends, now - span) for days, span in SPANS}
+        visits: dict[int | None, int] = {window: number - bisect_right(ends, now - span) for window, span in SPANS}
         if self.state.visited:
-            local = clock.local
-            number = len({local(quarter * QUARTER) // DAY for quarter in self.state.visited} | last.keys())
+            number = len({days[quarter] for quarter in self.state.visited} | last.keys())
         visits[None] = number
         self.__dict__["visit_ends"], self.__dict__["visits"] = ends, visits
 
@@ -61,14 +58,13 @@ class Seen:
 
     def _see_sessions(self) -> None:
         state, now = self.state, self.now
-        found = activity.sessions(state.starts, state.ends, state.counts)
-        ends = [session[1] for session in found]
-        self.__dict__["session_ends"] = ends
+        firsts, ends, counts = activity.sessions(state.starts, state.ends, state.counts)
         number = len(ends)
-        self.__dict__["sessions"] = {days: number - bisect_right(ends, now - span) for days, span in SPANS}
-        recent = found[number - self.sessions[90] :]
-        length, events = sum([end - start for start, end, _ in recent]), sum([count for _, _, count in recent])
-        self.__dict__["stays"] = (len(recent), length, events)
+        sessions = {days: number - bisect_right(ends, now - span) for days, span in SPANS}
+        start, found = number - sessions[90], self.__dict__
+        length = sum(ends[start:]) - sum(firsts[start:])
+        found["session_ends"], found["sessions"] = ends, sessions
+        found["stays"] = (number - start, length, sum(counts[start:]))
 
     session_ends: part[list[int]] = part(_see_sessions)
     sessions: part[dict[int, int]] = part(_see_sessions)
@@ -78,21 +74,20 @@ class Seen:
 
     # -- orders
 
-    @once
-    def order_times(self) -> list[int]:
-        return [order.at for order in self.state.orders]
-
     def _see_orders(self) -> None:
-        mine, now, times = self.state.orders, self.now, self.order_times
-        totals, number, start = [order.total for order in mine], len(times), 0
+        mine, now = self.state.orders, self.now
+        times, totals = [order.at for order in mine], [order.total for order in mine]
+        number, start = len(times), 0
         orders: dict[int | None, int] = {None: self.state.past_orders + number}
         spend: dict[int | None, int] = {None: self.state.past_spend + sum(totals)}
         for days, span in SPANS:
             start = bisect_right(times, now - span)
             orders[days], spend[days] = number - start, sum(totals[start:])
+        found = self.__dict__
         # The last window is the year.
-        self.__dict__["orders"], self.__dict__["spend"], self.__dict__["year"] = orders, spend, mine[start:]
+        found["order_times"], found["orders"], found["spend"], found["year"] = times, orders, spend, mine[start:]
 
+    order_times: part[list[int]] = part(_see_orders)
     orders: part[dict[int | None, int]] = part(_see_orders)
     """How many, by window."""
     spend: part[dict[int | None, int]] = part(_see_orders)
@@ -105,13 +100,16 @@ class Seen:
         return activity.least(self.state.past_first, self.order_times[0] if self.order_times else None)
 
     def _see_rhythm(self) -> None:
-        local = self.clock.local
-        walls = [divmod(local(order.at), DAY) for order in self.year]
-        days = [day_of(day) for day, _ in walls]
-        self.__dict__["minutes"] = [rest // MINUTE for _, rest in walls]
-        self.__dict__["weekdays"] = [weekday for weekday, _, _ in days]
-        self.__dict__["seasons"] = [season for _, season, _ in days]
-        self.__dict__["quarters"] = [quarter for _, _, quarter in days]
+        local, found = self.clock.local, self.__dict__
+        minutes, weekdays, seasons, quarters = [], [], [], []
+        for order in self.year:
+            wall = local(order.at)
+            weekday, season, quarter = CALENDAR[wall // DAY]
+            minutes.append(wall % DAY // MINUTE)
+            weekdays.append(weekday)
+            seasons.append(season)
+            quarters.append(quarter)
+        found["minutes"], found["weekdays"], found["seasons"], found["quarters"] = minutes, weekdays, seasons, quarters
 
     # Of the orders of the year, on the clock of the vocabulary's zone: minute of the day, weekday (Monday is 0), day of
     # the year (from 0) and quarter of the year (from 1).
