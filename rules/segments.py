@@ -152,3 +152,10 @@ def measure(segment_ids: Collection[int], now: datetime) -> None:
     """Count the members of these segments and note when."""
     with connection.cursor() as cursor:
         cursor.execute(MEASURE, [now, list(segment_ids)])
+
+
+def count_anew() -> None:
+    """Tell the database how many stays there are now: until it looks by itself it believes there are as few as before,
+    and reads all of them to find some."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE rules_membership")

@@ -14,6 +14,7 @@ from .facts.frame import prepare, vocabulary_of
 from .facts.histories import marks
 from .facts.vocabulary import Vocabulary
 from .intake import arrays
+from .intake.arrays import among
 from .models import Customer, FactVocabulary
 
 # Bots' events count nowhere; what is pending counts when it is handled.
@@ -70,7 +71,7 @@ def vocabulary() -> Vocabulary:
 
 def touch(ids: Sequence[int]) -> None:
     """Give these customers' profiles a new version: something beside their facts changed."""
-    Customer.objects.filter(pk__in=ids).update(facts_version=F("facts_version") + 1)
+    Customer.objects.filter(pk__in=among(ids)).update(facts_version=F("facts_version") + 1)
 
 
 def learn(now: datetime) -> Vocabulary:

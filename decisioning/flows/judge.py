@@ -30,6 +30,7 @@ from .placing import Facts, Placed, name_segments, stays_of
 from .standing import Audience, Standing, standing
 
 AT_ONCE: Final = 2000
+MANY: Final = 20_000  # moves, after which the database's own figures are far from what there is
 # What was handled with the former condition while the first pass looked is found by the second.
 PASSES: Final = 2
 SEEN: Final = ["customer_id", "customer:version"]
@@ -60,6 +61,8 @@ def judge(segment_ids: Sequence[int], now: datetime, how: str = How.EDIT) -> Pla
                 parts.append(part)
                 progress.tell(0, part.opened, len(part.left))
         segments.measure([one.id for one in chosen], now)
+        if sum(part.opened + len(part.left) for part in parts) > MANY:
+            segments.count_anew()
     return Placed(
         tuple(pair for part in parts for pair in part.entered),
         tuple(pair for part in parts for pair in part.left),
@@ -67,7 +70,15 @@ def judge(segment_ids: Sequence[int], now: datetime, how: str = How.EDIT) -> Pla
     )
 
 
-_checked: list[tuple[tuple[Any, ...], pl.DataFrame]] = []
+class Checked(NamedTuple):
+    """What was looked at last: by which configuration, whom in which version, and in which files."""
+
+    stamp: Any
+    seen: pl.DataFrame
+    files: frozenset[str]
+
+
+_checked: list[Checked] = []
 
 
 def recheck(now: datetime) -> int:
@@ -80,12 +91,23 @@ def recheck(now: datetime) -> int:
     chosen = computable([one for one in known.audiences if one.id not in known.first])
     if not chosen:
         return 0
-    frame = frames.fresh(now, columns_of(chosen, known))
-    last = _checked[0][1] if _checked and _checked[0][0] == known.stamp else None
-    moves = _moved(differing(unseen(frame, last), chosen, now, known), now, known, Because(How.REFRESH))
+    last = _checked[0] if _checked and _checked[0].stamp == known.stamp else None
+    frames.refresh(now)
+    news, paths = frames.news(columns_of(chosen, known), last.files if last else ())
+    frame = news if last is None else newer(news, last.seen)
+    moves = _moved(differing(frame, chosen, now, known), now, known, Because(How.REFRESH))
     wrong = sum(part.opened + len(part.left) for part in moves)
-    _checked[:] = [(known.stamp, frame.select(SEEN))]
+    told = frame.select(SEEN)
+    seen = told if last is None else pl.concat([last.seen.join(told, on=SEEN[0], how="anti"), told])
+    _checked[:] = [Checked(known.stamp, seen, paths)]
     return wrong
+
+
+def newer(frame: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
+    """The customers who were not seen yet, or in an earlier version."""
+    customer, version = SEEN
+    both = frame.join(seen.rename({version: "before"}), on=customer, how="left", maintain_order="left")
+    return both.filter(pl.col("before").is_null() | (pl.col(version) > pl.col("before"))).drop("before")
 
 
 def forget() -> None:

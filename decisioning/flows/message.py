@@ -24,7 +24,7 @@ def choose(customer_key: str, placement_key: str, now: datetime) -> ChosenConten
     prepared = holder.current
     if prepared is None or placement_key not in prepared.slots:
         raise NoSnapshot(f"No snapshot with the placement {placement_key!r} has reached this worker yet.")
-    profile = compose([Customer.objects.get(key=customer_key)])[0]
+    profile = compose([Customer.objects.only("pk").get(key=customer_key).pk])[0]
     decision_id = uuid7()
     # A message's decision is its own request, so that exploration differs from message to message.
     ask = Ask(placement_key, None, profile, {}, customer_key, str(decision_id))

@@ -8,7 +8,7 @@ Where Redis lost notes, versions of everybody are compared with PostgreSQL's, an
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -38,6 +38,7 @@ __all__ = [
     "forget",
     "fresh",
     "named_segments",
+    "news",
     "note_changed",
     "note_gone",
     "refresh",
@@ -124,6 +125,20 @@ def current(columns: Iterable[str] | None = None, bucket: int | None = None) -> 
     store = files()
     frame = pl.concat(pl.collect_all([layers.visible(store, one, names, found.kinds) for one in asked]))
     return narrowed(frame, [name for name in names if _kind(found, name) == "loose"])
+
+
+def news(columns: Iterable[str], seen: Collection[str]) -> tuple[pl.DataFrame, frozenset[str]]:
+    """Of the newest frame the rows in files that are not among the `seen`; and all its files, to be told the next time.
+
+    Whoever changed since is among them, beside others who did not, some perhaps as they were earlier: a row with a
+    version that was seen already says nothing new.
+    """
+    found = _newest()
+    unseen = [[layer for layer in one if layer.path not in seen] for one in found.buckets]
+    store, names = files(), list(dict.fromkeys(columns))
+    frame = pl.concat(pl.collect_all([layers.visible(store, one, names, found.kinds) for one in unseen]))
+    paths = frozenset(layer.path for one in found.buckets for layer in one)
+    return narrowed(frame, [name for name in names if _kind(found, name) == "loose"]), paths
 
 
 def fresh(now: datetime, columns: Iterable[str] | None = None) -> pl.DataFrame:

@@ -92,8 +92,9 @@ def calculated_column(node: Calculation | Number, schema: Schema) -> pl.Expr:
 
 def _column(node: Formula, schema: Schema) -> pl.Expr:
     if isinstance(node, Number):
-        # A literal would be divided by as by its reciprocal, which is not Python's quotient.
-        return pl.repeat(float(node.value), pl.len(), dtype=pl.Float64)
+        # One number for all rows, a literal or `pl.repeat`, is divided by as by its reciprocal, which is not Python's
+        # quotient: each row gets its own.
+        return pl.int_range(pl.len()).cast(pl.Float64) * 0.0 + float(node.value)
     if not isinstance(node, Calculation):
         return float_column(find(node, schema))
     value = SIGNS[node.sign].column(_column(node.left, schema), _column(node.right, schema))

@@ -64,6 +64,17 @@ def test_one_customer_and_everybody_get_the_same_number(formula: Calculation, ro
     assert [repr(value) for value in column] == [repr(value) for value in one]
 
 
+@pytest.mark.parametrize("divisor", [3.0, 7.0, 49.0, 1000.0, 1e15, 1e-300])
+def test_everybody_is_divided_by_a_number_as_one_customer_is(divisor: float) -> None:
+    """Not multiplied by its reciprocal, which is a bit away for one quotient in ten."""
+    numbers = [1e308, 10.0, 123.456, *(n / 7 for n in range(1, 60))]
+    frame = pl.DataFrame({"a": numbers})
+    formula = Calculation("/", Named("a"), Number(whole(divisor)))
+    assert frame.select(calculated_column(formula, frame.schema).alias("x"))["x"].to_list() == [
+        calculate(formula, {"a": number}) for number in numbers
+    ]
+
+
 WHOLE = (0, 1, 3, 255, 2**31, 2**53 + 1, 2**63 - 1, -7)
 
 

@@ -78,6 +78,22 @@ def test_only_who_changed_is_read(customer, now):
     assert frames.refresh(now).changed == 0
 
 
+def test_news_are_whoever_changed_since_perhaps_beside_others(customer, now):
+    people = [customer(f"c-{n}", {"age": n}) for n in range(40)]
+    frames.refresh(now)
+    asked = ["customer_id", "customer:version", "age"]
+    whole, paths = frames.news(asked, ())
+    assert whole.sort("customer_id").rows() == frames.current(asked).sort("customer_id").rows()
+    for step in range(6):  # on the way small files are merged
+        change(people[step], age=100 + step)
+        change(people[39], age=200 + step)
+        frames.refresh(now)
+        news, paths = frames.news(asked, paths)
+        found = {pk: age for pk, _, age in news.rows()}
+        assert found.items() >= {people[step].pk: 100.0 + step, people[39].pk: 200.0 + step}.items()
+    assert frames.news(asked, paths)[0].is_empty()
+
+
 def test_without_changes_no_version_is_written(customer, now):
     customer("c-1")
     frames.refresh(now)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 from django.db import connection
+from django.db.models.expressions import RawSQL
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
@@ -51,6 +52,11 @@ def direct() -> Iterator[psycopg.Cursor[Any]]:
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.adapters.register_dumper(Packed, PackedDumper)
         yield cursor
+
+
+def among(ids: Iterable[int]) -> RawSQL:
+    """What `__in` takes in place of thousands of ids: one parameter, as each of many costs some microseconds."""
+    return RawSQL("SELECT unnest(%s::bigint[])", [list(ids)])
 
 
 def texts(values: Sequence[str]) -> Packed:
