@@ -55,7 +55,7 @@ def defined(draw: st.DrawFn) -> Customs:
     return Customs(facts, frozenset(draw(st.sets(st.sampled_from(read))) if read else ()))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(crowds, vocabularies, defined(), st.just(NOW) | moments, st.randoms(use_true_random=False))
 def test_one_customer_and_everybody_have_the_same_custom_facts(
     crowd: list[list[FoldedEvent]], words: Vocabulary, customs: Customs, now: datetime, dice: random.Random
@@ -70,7 +70,7 @@ def test_one_customer_and_everybody_have_the_same_custom_facts(
             assert as_stored(asked) == {key: value for key, value in facts.items() if key == name}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(streams, streams, vocabularies, defined(), moments)
 def test_late_events_after_pruning_correct_custom_facts(
     stream: list[FoldedEvent], late: list[FoldedEvent], words: Vocabulary, customs: Customs, now: datetime

@@ -84,19 +84,20 @@ class Cost(NamedTuple):
     megabytes: float
 
 
-def run(seed: int, folder: Path | None = None) -> list[Figure]:
-    """Every bomb in turn against one web process."""
+def run(seed: int, folder: Path | None = None, times: int = TIMES) -> list[Figure]:
+    """Every bomb in turn, so many times, against one web process."""
     with system("fault-bombs", folder) as servers:
         variables = servers.variables(servers.database("bombs"))
         key = servers.inside("tests.fault.inside", "prepare", variables=variables)["key"]
         web = servers.web(variables, "--workers", "1")
         _warm(web, key)
-        return list(_figures(seed, web, key))
+        return list(_figures(seed, web, key, times))
 
 
-def _figures(seed: int, web: Running, key: str) -> Iterator[Figure]:
+def _figures(seed: int, web: Running, key: str, times: int) -> Iterator[Figure]:
     for name, make in BOMBS.items():
-        cost = _worst(web, key, make(), "/v1/track" if b'"batch"' not in make().body[:12] else "/v1/batch")
+        path = "/v1/track" if b'"batch"' not in make().body[:12] else "/v1/batch"
+        cost = _worst(web, key, make(), path, times)
         yield from _said(seed, name, cost)
     yield from _said(seed, CHUNKED, _measured(web, lambda: _chunks(web, key, 100)))
     taken = _post(web, key, Bomb(json.dumps(GOOD).encode()), "/v1/track")
@@ -120,9 +121,9 @@ def _warm(web: Running, key: str) -> None:
         _post(web, key, _batch_of(item + b",{}"), "/v1/batch")
 
 
-def _worst(web: Running, key: str, bomb: Bomb, path: str) -> Cost:
+def _worst(web: Running, key: str, bomb: Bomb, path: str, times: int) -> Cost:
     """The best time of some tries, since other processes share the machine, and what memory all of them have cost."""
-    tries = [_measured(web, lambda: _post(web, key, bomb, path)) for _ in range(TIMES)]
+    tries = [_measured(web, lambda: _post(web, key, bomb, path)) for _ in range(times)]
     return Cost(tries[0].status, min(one.milliseconds for one in tries), sum(one.megabytes for one in tries))
 
 

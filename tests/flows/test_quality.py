@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 import redis
 from django.db import connection, connections
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from campaigns.models import Content
 from decisioning.customers.models import Customer, FactVocabulary, QualityPolicy, QualityReport
@@ -84,7 +86,7 @@ def test_a_check_that_fails_is_not_told_to_run_for_ever(now: datetime, monkeypat
 
 
 def test_without_redis_a_check_goes_on_untold(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = redis.Redis(unix_socket_path="/nowhere")
+    nowhere = redis.Redis(unix_socket_path="/nowhere", retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr(quality, "patient", lambda: nowhere)
     assert quality.check_telling(now) == 0
     assert quality.underway() is None
