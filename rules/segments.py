@@ -49,16 +49,16 @@ UNSAID: Final = Because()
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Who entered and who left: pairs of segment id and customer id. `reasons` by customer id, else `reason`."""
+    """Who entered and who left: pairs of segment id and customer id. `reasons` by pair, else `reason`."""
 
     entered: tuple[Pair, ...]
     left: tuple[Pair, ...]
     reason: Because = UNSAID
-    reasons: Mapping[int, Because] = field(default_factory=dict)
+    reasons: Mapping[Pair, Because] = field(default_factory=dict)
 
-    def because(self, customer: int) -> Because:
-        """Why this customer moved."""
-        return self.reasons.get(customer, self.reason)
+    def because(self, pair: Pair) -> Because:
+        """Why this customer moved into or out of this segment."""
+        return self.reasons.get(pair, self.reason)
 
 
 def conditions() -> list[tuple[Segment, Any]]:
@@ -126,9 +126,9 @@ def enter_and_leave(
     leaving: Sequence[Pair],
     now: datetime,
     reason: Because = UNSAID,
-    reasons: Mapping[int, Because] | None = None,
+    reasons: Mapping[Pair, Because] | None = None,
 ) -> Moves:
-    """Open and end these stays; those that really were opened and ended. `reasons` (by customer) go before `reason`."""
+    """Open and end these stays; those that really were opened and ended. `reasons` (by pair) go before `reason`."""
     asked = Moves((), (), reason, reasons or {})
     left = _change(LEAVE, leaving, now, asked) if leaving else []
     entered = _change(ENTER, entering, now, asked) if entering else []
@@ -136,7 +136,7 @@ def enter_and_leave(
 
 
 def _change(statement: str, pairs: Sequence[Pair], now: datetime, asked: Moves) -> list[Pair]:
-    why = [asked.because(customer) for _, customer in pairs]
+    why = [asked.because(pair) for pair in pairs]
     columns: list[list[Any]] = [
         [segment for segment, _ in pairs],
         [customer for _, customer in pairs],

@@ -1,15 +1,16 @@
 """What PostgreSQL holds of customers in; frames of it, and facts written back beside them, out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 
+from .facts import holding
 from .facts.frame import prepare, vocabulary_of
 from .facts.histories import marks
 from .facts.vocabulary import Vocabulary
@@ -82,17 +83,10 @@ def learn(now: datetime) -> Vocabulary:
 
 def keep(learned: Vocabulary, now: datetime) -> None:
     """From now on facts are cut by this vocabulary; what everybody's facts hold besides stays what it was."""
-    last = FactVocabulary.objects.order_by("-pk").first()
-    held = {"histories": last.histories, "asked": last.asked} if last else {}
-    FactVocabulary.objects.create(data=learned.to_dict(), learned_at=now, **held)
-
-
-def hold(histories: Iterable[str], asked: Iterable[str]) -> None:
-    """Everybody's facts hold these histories now, and everybody's due moments look at what is asked."""
-    last = FactVocabulary.objects.order_by("-pk").first()
-    if last is not None:
-        last.histories, last.asked = sorted(histories), sorted(asked)
-        last.save(update_fields=["histories", "asked"])
+    with transaction.atomic():
+        last = holding.newest(locked=True)
+        held = {"histories": last.histories, "asked": last.asked} if last else {}
+        FactVocabulary.objects.create(data=learned.to_dict(), learned_at=now, **held)
 
 
 class Written(NamedTuple):

@@ -166,7 +166,9 @@ def _follow(segment_id: int, now: datetime, by: str, progress: Progress) -> tupl
         gone = len(ids) - lists.inside(segment_id, ids)
         progress.tell(len(ids), 0, gone)
         left += gone
-    segments.measure([segment_id], now)
+    if entering or leaving or segment_id not in standing().first:
+        # A list that nobody was ever on stays one that was never computed: its first import triggers nothing.
+        segments.measure([segment_id], now)
     return entered, left
 
 

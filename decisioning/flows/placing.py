@@ -7,7 +7,7 @@ that its two shapes agree.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 from django.db import connection
@@ -16,7 +16,7 @@ from rules import segments
 from rules.language import matches, matching_frame
 from rules.language.history import needs
 from rules.models import Membership
-from rules.segments import Because, Moves
+from rules.segments import Because, Moves, Pair
 
 from ..customers.models import Customer
 from ..store import clusters
@@ -38,6 +38,13 @@ class Placed(Moves):
     computed: tuple[int, ...] = ()
 
 
+class Told(NamedTuple):
+    """An event of a customer: its name, and how it is named as a reason."""
+
+    event: str
+    because: Because
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """A few customers after placing: the moves, and everybody's segment ids."""
@@ -51,14 +58,15 @@ def place_few(
     now: datetime,
     known: Standing,
     reason: Because,
-    reasons: Mapping[int, Because] | None = None,
+    told: Mapping[int, Sequence[Told]] | None = None,
     listed: Mapping[int, frozenset[int]] | None = None,
 ) -> Settled:
     """Put these customers into the segments their facts say; clusters and lists first: conditions may name them.
 
     `people` are facts by customer id, with `customer_id` being what chances draw by; `segments` and
-    `customer_segment` are added to them here. `listed` are the lists of those whose identifiers changed. Nobody enters
-    a segment that was never computed for everybody.
+    `customer_segment` are added to them here. `told` are the events of customers, in order; those that a condition
+    reads say why somebody moves, instead of `reason`. `listed` are the lists of those whose identifiers changed. Nobody
+    enters a segment that was never computed for everybody.
     """
     before = stays_of(people)
     listed = listed or {}
@@ -75,10 +83,22 @@ def place_few(
         entering += [(segment, customer) for segment in sorted(then - held)]
         leaving += [(segment, customer) for segment in sorted(held - then)]
         after[customer] = then
+    reasons = _reasons([*entering, *leaving], told or {}, known)
     moved = segments.enter_and_leave(entering, leaving, now, reason, reasons)
     # Found in a segment that was never computed before: that is no entry.
     entered = tuple(pair for pair in moved.entered if pair[0] not in known.first)
     return Settled(replace(moved, entered=entered), after)
+
+
+def _reasons(pairs: Sequence[Pair], told: Mapping[int, Sequence[Told]], known: Standing) -> dict[Pair, Because]:
+    """Why each moved: the last event that its segment's condition reads, or the last of all where none is known to."""
+    found: dict[Pair, Because] = {}
+    for segment, customer in pairs:
+        if mine := told.get(customer):
+            read = known.read_by.get(segment)
+            fitting = [one for one in mine if one.event in read] if read else []
+            found[segment, customer] = (fitting or mine)[-1].because
+    return found
 
 
 def stays_of(people: Collection[int]) -> dict[int, frozenset[int]]:

@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from rules.lists import lists_of
 from rules.models import How
-from rules.segments import Because
+from rules.segments import Because, Moves
 
 from ..customers import profile
 from ..customers.facts import dues, streams
@@ -33,7 +33,7 @@ from ..customers.plan.checking import name_of
 from ..engine.types import Profile
 from ..store import profiles
 from . import trigger
-from .placing import Facts, Settled, place_few
+from .placing import Facts, Settled, Told, place_few
 from .standing import Standing, standing
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ def handle(batch: Batch, now: datetime) -> Reacted:
     renamed = {stream.identity for mine in found.values() for stream in mine if stream.changed}
     renamed |= changed | _fold(found, rows, now, known)
     renamed |= {stream.identity for customer in touched for stream in found.get(customer, ())}
-    reacted = settle(found, rows, _moment(rows, now), known, renamed, Because(How.MERGE), reasons_of(rows))
+    reacted = settle(found, rows, _moment(rows, now), known, renamed, Because(How.MERGE), told_by(rows))
     profiles.forget(set(reached) - found.keys())
     pending.done(batch.rows)
     seen = [(name_of(row.type, row.name), row.timestamp, row.properties) for row in batch.rows if not row.bot]
@@ -160,11 +160,12 @@ def handle(batch: Batch, now: datetime) -> Reacted:
     return reacted
 
 
-def reasons_of(rows: Sequence[Row]) -> dict[int, Because]:
-    """Why customers move because of these events, which come in the order they happened: the last one's name and id."""
-    found: dict[int, Because] = {}
+def told_by(rows: Sequence[Row]) -> dict[int, list[Told]]:
+    """Why customers may move because of these events, which come in the order they happened."""
+    found: dict[int, list[Told]] = {}
     for row in rows:
-        found[row.customer] = Because(How.EVENT, f"{name_of(row.type, row.name)} ({row.message_id})")
+        why = Because(How.EVENT, f"{name_of(row.type, row.name)} ({row.message_id})")
+        found.setdefault(row.customer, []).append(Told(row.name or row.type, why))
     return found
 
 
@@ -177,13 +178,16 @@ def settle_merges(now: datetime) -> int:
         return resettle(merging.apply(waiting, now).customers, now)
 
 
-def resettle(touched: Collection[int], now: datetime) -> int:
-    """Facts, segments and profiles of customers (held by the caller) whose identities came or went."""
+def resettle(touched: Collection[int], now: datetime, *, quiet: bool = False) -> int:
+    """Facts, segments and profiles of customers (held by the caller) whose identities came or went.
+
+    With `quiet` nobody is told of their moves: who is two again did nothing.
+    """
     if touched:
         known = standing()
         found = streams.load(sorted(touched), known.histories)
         names = {stream.identity for mine in found.values() for stream in mine}
-        settle(found, (), now, known, names, Because(How.MERGE))
+        settle(found, (), now, known, names, Because(How.MERGE), quiet=quiet)
         profiles.forget(set(touched) - found.keys())
     return len(touched)
 
@@ -228,11 +232,12 @@ def settle(
     known: Standing,
     renamed: set[int],
     reason: Because,
-    reasons: Mapping[int, Because] | None = None,
+    told: Mapping[int, Sequence[Told]] | None = None,
+    quiet: bool = False,
 ) -> Reacted:
     """Facts, segments, triggers and profiles of customers with these streams; `renamed` identities are announced.
 
-    `reasons` (by customer) or else `reason` say why somebody moves who moves.
+    `told`, their events, or else `reason` say why somebody moves who moves. With `quiet` no move has consequences.
     """
     streams.save((stream for mine in found.values() for stream in mine), now, known.histories)
     states = {customer: streams.together(mine) for customer, mine in found.items()}
@@ -244,8 +249,8 @@ def settle(
     written = {one.id: one for one in profile.write(texts, now)}
     dues.write({pk: next_change(states[pk], now, known.vocabulary, known.histories, known.asked) for pk in written})
     people = {pk: {**facts[pk], "customer_id": one.unit or one.key} for pk, one in written.items()}
-    settled = place_few(people, now, known, reason, reasons, _listed(found, renamed, known))
-    added = trigger.follow(rows, people, settled.moves, now, known)
+    settled = place_few(people, now, known, reason, told, _listed(found, renamed, known))
+    added = trigger.follow(rows, people, Moves((), ()) if quiet else settled.moves, now, known)
     profiles.put(
         [_profile(one, facts[pk], settled, now, known) for pk, one in written.items()],
         [

@@ -16,6 +16,7 @@ from rules.models import How, Recompute, Segment
 from rules.segments import Because
 
 from ..customers import profile
+from ..customers.facts import holding
 from ..customers.models import Customer
 from ..store import profiles
 from . import archive
@@ -106,7 +107,7 @@ def _complete(run: int, now: datetime) -> None:
     """Everybody's facts hold what is published now."""
     row = Recompute.objects.get(pk=run)
     held = frozenset(row.holds["marks"])
-    profile.hold(held, row.holds["asked"])
+    holding.hold(held, row.holds["asked"])
     waiting = {one.id for one in standing().audiences if not one.marks <= held}
     kinds = (Segment.Kind.CLUSTER, Segment.Kind.CONDITION)
     computed = Segment.objects.filter(active=True, kind__in=kinds).exclude(pk__in=waiting)

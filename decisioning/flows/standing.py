@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from campaigns.models import Campaign, Reaction
 from rules import segments
@@ -16,10 +16,11 @@ from rules.language.terms import asked_facts
 from rules.models import Segment
 
 from ..customers import profile
-from ..customers.facts import defining
+from ..customers.facts import defining, holding
 from ..customers.facts.custom import Customs, read_for, watched
 from ..customers.facts.expiring import thresholds
 from ..customers.facts.histories import published
+from ..customers.facts.origins import events_of
 from ..customers.facts.vocabulary import Vocabulary
 from ..learning.clusters import Clusters
 from ..store import clusters
@@ -59,6 +60,7 @@ class Standing:
     customs: Customs
     asked: Mapping[str, tuple[float, ...]]
     audiences: tuple[Audience, ...]
+    read_by: Mapping[int, frozenset[str]]
     first: frozenset[int]
     segments: Mapping[int, tuple[str, str]]
     clusters: Clusters | None
@@ -90,9 +92,21 @@ def standing() -> Standing:
         cursor.execute(STAMP)
         number, vocabulary, first, scored = cursor.fetchone()
     stamp = (number, vocabulary, tuple(first or ()), scored)
-    if not _last or _last[0].stamp != stamp:
-        _last[:] = [_read(stamp)]
-    return _last[0]
+    if _last and _last[0].stamp == stamp:
+        return _last[0]
+    found = _read(stamp)
+    if _let_go(found):
+        # With the transaction, that would be taken back: then it is to be done once more.
+        transaction.on_commit(lambda: _last.__setitem__(slice(None), [found]))
+    else:
+        _last[:] = [found]
+    return found
+
+
+def _let_go(found: Standing) -> bool:
+    """Before anybody is handled without what nothing asks for any more: nobody says that all have it."""
+    marks, dues = {*found.histories, *found.customs.marks}, found.dues
+    return holding.let_go(marks.__contains__, dues.__contains__)
 
 
 def forget() -> None:
@@ -104,6 +118,8 @@ def _read(stamp: tuple[Any, ...]) -> Standing:
     found = clusters.current()
     nodes = published()
     customs = defining.published(needs(nodes))
+    histories, vocabulary = needs(nodes) | customs.histories, profile.vocabulary()
+    conditions = segments.conditions()
     rows = Segment.objects.filter(active=True).values_list("pk", "key", "name", "kind")
     named = {pk: (key, name) for pk, key, name, _ in rows}
     cluster_segments = {key: pk for pk, key, _, kind in rows if kind == Segment.Kind.CLUSTER}
@@ -120,11 +136,12 @@ def _read(stamp: tuple[Any, ...]) -> Standing:
             by_exit.setdefault(campaign.segment_id, []).append((campaign, audience))
     return Standing(
         stamp=stamp,
-        vocabulary=profile.vocabulary(),
-        histories=needs(nodes) | customs.histories,
+        vocabulary=vocabulary,
+        histories=histories,
         customs=customs,
         asked=watched(thresholds(nodes), customs),
-        audiences=tuple(_audience(row, condition, customs) for row, condition in segments.conditions()),
+        audiences=tuple(_audience(row, condition, customs) for row, condition in conditions),
+        read_by={row.pk: _events(condition, customs, vocabulary, histories) for row, condition in conditions},
         first=frozenset(stamp[2]),
         segments=named,
         clusters=found,
@@ -143,6 +160,14 @@ def _audience(row: Segment, condition: Condition, customs: Customs) -> Audience:
     read = read_for(asked_facts(condition), customs)
     marks = histories | {one.mark for one in customs.facts if one.name in read}
     return Audience(row.pk, row.key, row.name, condition, histories, marks, bool(segment_needs(condition)))
+
+
+def _events(
+    condition: Condition, customs: Customs, vocabulary: Vocabulary, histories: Mapping[str, History]
+) -> frozenset[str]:
+    """The events that may change who is in a segment; empty where any may."""
+    read = read_for(frozenset(asked_facts(condition) | needs([condition]).keys()), customs)
+    return events_of(read - {one.name for one in customs.facts}, vocabulary, histories)
 
 
 def _reactions() -> dict[int, tuple[Reaction, ...]]:

@@ -99,7 +99,8 @@ def reactions(moves: Moves, now: datetime, known: Standing) -> Obligations:
         if reaction.kind == Reaction.Kind.TRAIT:
             telling.append(tell.Asked(reaction, customer, now))
         elif reaction.webhook_id is not None:
-            owed.append(_call(reaction, customer, people[customer].key, moves.because(customer), now))
+            why = moves.because((reaction.segment_id, customer))
+            owed.append(_call(reaction, customer, people[customer].key, why, now))
     return Obligations(tuple(owed), *tell.told(telling, people))
 
 

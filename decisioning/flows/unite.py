@@ -53,7 +53,7 @@ def undo(merge_id: int, by: int | None, now: datetime) -> Changed:
         if not leaving or not staying:
             raise NotPossible("Nothing is left that tells the two apart: one of them has no identity of its own.")
         keep_apart(leaving, staying, by, now)
-        changed = _apply([*leaving, *staying], by, now)
+        changed = _apply([*leaving, *staying], by, now, quiet=True)
         _dismiss(merge.winner_id, merge.loser_id, merge.reason, by, now)
         return changed
 
@@ -93,9 +93,9 @@ def _in_turn() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
 
 
-def _apply(identities: Iterable[Identity], by: int | None, now: datetime) -> Changed:
+def _apply(identities: Iterable[Identity], by: int | None, now: datetime, *, quiet: bool = False) -> Changed:
     changed = apply([one.pk for one in identities], now, by=by, wait=True)
-    resettle(changed.customers, now)
+    resettle(changed.customers, now, quiet=quiet)
     return changed
 
 

@@ -23,6 +23,7 @@ from ..rulebook import Kind
 from . import export, listing, lists, livemap, migration, overlap
 from .computing import STATES
 from .members import members
+from .naming import name_problems
 from .page import told_of
 from .why import why
 
@@ -33,8 +34,12 @@ class SegmentForm(ModelForm):
     """A segment by condition needs its condition."""
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a segment that nobody could ever enter."""
+        """Refuse a segment that nobody could ever enter, and a name that breaks what counts on it."""
         values = super().clean() or {}
+        now = {field: values.get(field, getattr(self.instance, field)) for field in ("key", "name", "active")}
+        if now["key"] and now["name"]:
+            for field, problem in name_problems(self.instance.pk, self.initial, now):
+                self.add_error(field if field in self.fields else None, problem)
         by_condition = values.get("kind", self.instance.kind) == Segment.Kind.CONDITION
         if by_condition and "condition" in values and not values["condition"]:
             self.add_error("condition", "A segment by condition needs one; for example: orders_30d >= 2")
@@ -78,6 +83,16 @@ class SegmentAdmin(Publishing):
     actions = ["refresh_selected"]
     inlines = [ReactionInline]
     list_per_page = 50
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """The kind is chosen once: changed, it would throw everybody out who is in."""
+        return [*super().get_readonly_fields(request, obj), *(["kind"] if obj else [])]
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Those by clustering are made on the clustering page alone."""
+        if db_field.name == "kind":
+            options["choices"] = [one for one in Segment.Kind.choices if one[0] != Segment.Kind.CLUSTER]
+        return super().formfield_for_choice_field(db_field, request, **options)
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         """Ours, which reads what the columns need for the whole page."""

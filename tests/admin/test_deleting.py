@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import models
 from django.test import Client
+from django.urls import reverse
 
 from campaigns.models import Campaign, Content, Placement
 from decisioning.store import catalogue
@@ -145,3 +146,39 @@ def test_segments_may_build_on_one_another_without_a_circle(browser: Client, lap
     form |= {"name": "Lapsing", "condition": 'customer_segment = "New"', "active": "on"}
     answer = browser.post(f"/admin/rules/segment/{lapsing.pk}/change/", form)
     assert "lapsing → new → lapsing" in answer.context["adminform"].form.errors["condition"][0]
+
+
+@pytest.mark.parametrize("change", [{"name": "Other"}, {"active": ""}])
+def test_a_name_that_others_count_on_is_neither_changed_nor_switched_off(
+    browser: Client, change: dict[str, str]
+) -> None:
+    inner = Segment.objects.create(key="eco", name="Eco people", condition="orders_30d >= 1")
+    outer = Segment.objects.create(key="nest", name="Nest", condition='customer_segment = "Eco people"')
+    form = {"name": "Eco people", "condition": inner.condition, "active": "on", **NO_REACTIONS, **change}
+    form = {name: value for name, value in form.items() if value}
+    answer = browser.post(reverse("admin:rules_segment_change", args=[inner.pk]), form)
+    inner.refresh_from_db()
+    assert (answer.status_code, inner.name, inner.active) == (200, "Eco people", True)
+    assert "take it out there first" in answer.text
+    Segment.objects.filter(pk=outer.pk).update(condition='customer_segment = "eco"')
+    renamed = browser.post(reverse("admin:rules_segment_change", args=[inner.pk]), form | {"active": "on"})
+    assert renamed.status_code == 302, "by its key it is still known"
+
+
+def test_two_segments_never_go_by_one_word(browser: Client) -> None:
+    Segment.objects.create(key="nest1", name="Nest", condition="orders_30d >= 1")
+    form = {"name": "NEST1", "key": "other", "kind": "condition", "condition": "orders_30d >= 2", "active": "on"}
+    answer = browser.post(reverse("admin:rules_segment_add"), {**form, **NO_REACTIONS})
+    assert answer.status_code == 200 and "take another one" in answer.text
+    assert Segment.objects.count() == 1
+
+
+def test_the_kind_of_a_segment_is_chosen_once_and_never_clustering(browser: Client) -> None:
+    segment = Segment.objects.create(key="s", name="S", condition="orders_30d >= 1")
+    form = {"name": "S", "kind": "list", "condition": segment.condition, "active": "on", **NO_REACTIONS}
+    assert browser.post(reverse("admin:rules_segment_change", args=[segment.pk]), form).status_code == 302
+    segment.refresh_from_db()
+    assert segment.kind == "condition"
+    new = {**form, "name": "New", "key": "new", "kind": "cluster"}
+    assert browser.post(reverse("admin:rules_segment_add"), new).status_code == 200
+    assert Segment.objects.count() == 1

@@ -24,6 +24,7 @@ from rules.language.printer import KEYWORDS
 from rules.rulebook import describe
 
 from ..models import CustomFact, FactVocabulary, PlannedEvent
+from . import holding
 from .custom import Custom, Customs, in_order
 
 MAIN_SHARE: Final = 0.5  # of a property's values: a type with no more than that is not what the property is
@@ -172,6 +173,8 @@ def publish(row: CustomFact, by: User | None, at: datetime, judged: Judged, hold
             )
         if _same(row.text, row.published_text) and judged.type == row.type:
             return False
+        # What everybody has of it means something else from now on, also when it comes to mean the same again.
+        _let_go(row.name)
         changed = {"published_text": row.text, "type": judged.type, "published_at": at, "published_by": by}
         CustomFact.objects.filter(pk=row.pk).update(**changed)
     return True
@@ -181,12 +184,13 @@ def withdraw(row: CustomFact) -> None:
     """Compute it no more; its draft stays. The caller has made sure that nothing uses it."""
     with transaction.atomic():
         row = CustomFact.objects.select_for_update().get(pk=row.pk)
-        last = FactVocabulary.objects.select_for_update().order_by("-pk").first()
-        if last is not None:
-            last.histories = [text for text in last.histories if not text.startswith(f"{row.name} = ")]
-            last.save(update_fields=["histories"])
+        _let_go(row.name)
         gone = {"published_text": "", "type": "", "published_at": None, "published_by": None}
         CustomFact.objects.filter(pk=row.pk).update(**gone)
+
+
+def _let_go(name: str) -> None:
+    holding.let_go(lambda mark: not mark.startswith(f"{name} = "))
 
 
 def canonical(text: str) -> str:
