@@ -41,7 +41,15 @@ class ValueField(ObjectField):
 
     def to_python(self, value: Any) -> Any:
         """The value; raises ValidationError that says what to change."""
-        return None if value is None or (isinstance(value, str) and not value.strip()) else super().to_python(value)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        try:
+            return super().to_python(value)
+        except ValidationError:
+            if isinstance(value, str) and len(value) <= self.LIMIT and _is_bare(value.strip()):
+                quoted = json.dumps(value.strip()[:60], ensure_ascii=False)
+                raise ValidationError(f"Text needs quotes: {quoted}. Else write true, false or a number.") from None
+            raise
 
     def prepare_value(self, value: Any) -> Any:
         """As it is typed, in one line."""
@@ -68,6 +76,17 @@ class ValueField(ObjectField):
         if "\\u0000" in json.dumps(found):
             raise ValidationError("The character NUL (\\u0000) cannot be kept; remove it.")
         return found
+
+
+def _is_bare(text: str) -> bool:
+    """Whether this is neither JSON nor begins like a text, a list or an object of it: words without quotes."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        return text[0] not in '"[{'
+    except (ValueError, RecursionError):
+        return False
+    return False
 
 
 class ReactionForm(forms.ModelForm):

@@ -1,10 +1,11 @@
 """The clock and a handful of counts in; the badge beside the menu and the figures of the first page out."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, Model
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -36,21 +37,40 @@ def environment_label(request: HttpRequest) -> list[str]:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What the first page shows; empty parts say what to do first."""
+    """What the first page shows of what its user may see elsewhere; empty parts say what to do first."""
     now = clock.now()
-    newest = Snapshot.objects.order_by("-number").only("number", "built_at").first()
-    scorer = Artefact.objects.filter(kind=Artefact.Kind.SCORER, active=True).defer("data").first()
-    return context | {
-        "title": "Overview",
-        "product_now": now,
-        "snapshot": newest,
-        "scorer": scorer,
-        "auc": scorer.metrics.get("auc") if scorer else None,
-        "rules_on": Rule.objects.filter(active=True, published__isnull=False).count(),
-        "rungs": _rungs(now),
-        "messages_by_state": _messages(),
-        "segments": _segments(),
+    parts: dict[type[Model], Callable[[], dict[str, Any]]] = {
+        Snapshot: _snapshot,
+        Rule: _rules,
+        Artefact: _scorer,
+        Decision: lambda: {"rungs": _rungs(now)},
+        Message: lambda: {"messages_by_state": _messages()},
+        Segment: lambda: {"segments": _segments()},
     }
+    seen = [model for model in parts if _may_see(request, model)]
+    context |= {"title": "Overview", "product_now": now, "sees": {model._meta.model_name for model in seen}}
+    for model in seen:
+        context |= parts[model]()
+    return context
+
+
+def _may_see(request: HttpRequest, model: type[Model]) -> bool:
+    """As the pages of these rows ask it: who may change them may see them."""
+    app, name = model._meta.app_label, model._meta.model_name
+    return any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
+
+
+def _snapshot() -> dict[str, Any]:
+    return {"snapshot": Snapshot.objects.order_by("-number").only("number", "built_at").first()}
+
+
+def _rules() -> dict[str, Any]:
+    return {"rules_on": Rule.objects.filter(active=True, published__isnull=False).count()}
+
+
+def _scorer() -> dict[str, Any]:
+    scorer = Artefact.objects.filter(kind=Artefact.Kind.SCORER, active=True).defer("data").first()
+    return {"scorer": scorer, "auc": scorer.metrics.get("auc") if scorer else None}
 
 
 def _rungs(now: datetime) -> list[dict[str, Any]]:

@@ -11,19 +11,26 @@ from rules.models import Membership
 from ..customers.models import Customer, Identity
 from ..flows.contract import Refused
 from ..store import catalogue
-from .reading import Reading, answered
+from .reading import NUL, Reading, answered
 from .schema import CUSTOMER_FACTS, CUSTOMER_SEGMENTS, FACTS
 from .views import AWAY, ERRORS, KEY
 
 
 def customer_of(customer_id: str) -> Customer:
     """The customer whom decisions call so: by key or by user id, with whoever they became part of. Raises Refused."""
+    if NUL in customer_id:
+        raise unknown(customer_id)
     named = Identity.objects.filter(kind=Identity.Kind.USER, value=customer_id).values("customer_id")
     rows = Customer.objects.select_related("merged_into")
     found = rows.filter(key=customer_id).first() or rows.filter(pk__in=named).first()
     if found is None:
-        raise Refused(404, "unknown_customer", f"No customer has the id {customer_id[:200]!r}.")
+        raise unknown(customer_id)
     return found.merged_into or found
+
+
+def unknown(customer_id: str) -> Refused:
+    """The refusal of an id that nobody has."""
+    return Refused(404, "unknown_customer", f"No customer has the id {customer_id[:200]!r}.")
 
 
 class FactsView(Reading):

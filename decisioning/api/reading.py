@@ -16,8 +16,10 @@ from ..flows.contract import Refused
 from ..store.snapshot import holder
 from .keys import allow
 
-METHODS: Final = ("get", "put", "patch")
+METHODS: Final = ("get", "post", "put", "patch")
 MOST: Final = 1000
+NUL: Final = "\0"  # in no text that PostgreSQL holds: who asks for a name with it asks for nothing there is
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LIMIT = OpenApiParameter("limit", int, description=f"How many at most, 1 to {MOST}; 100 when not said.")
 AFTER = OpenApiParameter("after", str, description="`next` of the page before.")
 
@@ -80,7 +82,7 @@ def limit_of(query: QueryDict, usual: int = 100) -> int:
 
 
 def moment_of(query: QueryDict, name: str, usual: datetime) -> datetime:
-    """A moment of the query, in RFC 3339 with its zone."""
+    """A moment of the query, in RFC 3339 with its zone. One before 1970, when nothing happened yet, is 1970."""
     text = query.get(name, "")
     if not text:
         return usual
@@ -91,7 +93,7 @@ def moment_of(query: QueryDict, name: str, usual: datetime) -> datetime:
         found = datetime.min
     if found.tzinfo is None:
         raise Refused(400, "invalid_parameter", f"'{name}' is a moment with its zone, such as 2026-05-01T12:00:00Z.")
-    return found
+    return max(found, EARLIEST)
 
 
 def cursor_of(text: str) -> str:

@@ -15,11 +15,11 @@ from rules.models import Segment
 
 from ..config import clock
 from ..customers.intake.listing import normalised
-from ..customers.intake.strict import Unfit, refuse_nul
+from ..customers.intake.strict import Unfit, refuse_nul, unreadable
 from ..flows import enlist
 from ..flows.contract import Refused
 from .encoding import too_large
-from .reading import AFTER, LIMIT, Reading, answered, cursor_of, limit_of, moment_of, place_of, wrong_cursor
+from .reading import AFTER, LIMIT, NUL, Reading, answered, cursor_of, limit_of, moment_of, place_of, wrong_cursor
 from .schema import CHANGED, HISTORY, MEMBERS, SEGMENT, SEGMENTS, described
 from .views import AWAY, ERRORS, KEY
 
@@ -57,7 +57,7 @@ _replacement, _changes = msgspec.json.Decoder(Replacement), msgspec.json.Decoder
 
 def segment_of(key: str) -> Segment:
     """The segment with this key. Raises Refused."""
-    found = Segment.objects.filter(key=key).first()
+    found = None if NUL in key else Segment.objects.filter(key=key).first()
     if found is None:
         raise Refused(404, "unknown_segment", f"There is no segment {key[:100]!r}; GET /v1/segments lists them all.")
     return found
@@ -220,8 +220,10 @@ def _body(request: HttpRequest, decoder: Any) -> Any:
     try:
         refuse_nul(raw)
         return decoder.decode(raw)
+    except Unfit as error:
+        raise Refused(400, "invalid_request", error.message) from None
     except (ValueError, RecursionError) as error:
-        raise Refused(400, "invalid_request", f"The body cannot be read: {error}") from None
+        raise Refused(400, "invalid_request", unreadable(error, raw).message) from None
 
 
 def _changed(request: HttpRequest, key: str, mode: str, entries: list[Entry]) -> HttpResponse:

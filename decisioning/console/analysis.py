@@ -26,6 +26,7 @@ from ..engine.prepare import content_facts, count_tests
 from ..engine.types import ContentItem
 from ..store import catalogue, frames
 from ..store.catalogue import CONTEXT_FACTS
+from .doubts import with_doubts
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def _warnings(rules: Sequence[Rule], now: datetime) -> list[str]:
 
 def _doubts(rule: Rule, known: Catalogue) -> Iterator[str]:
     """The warnings about the text itself; its errors were told when it was saved."""
-    for problem in rulebook.find_problems(rule.text, known):
+    for problem in with_doubts(rule.text, rulebook.find_problems(rule.text, known)):
         if problem.severity == "warning":
             # Without the carets, which need a line of their own and letters of one width.
             yield f"{rule}: {rulebook.describe(problem, rule.text).splitlines()[0]}"

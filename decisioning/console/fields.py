@@ -28,8 +28,9 @@ class LanguageWidget(UnfoldAdminTextareaWidget):
 
     template_name = "admin/language_editor.html"
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, of: str = "") -> None:
+        """`of` is what the text belongs to: a condition of a segment is asked of stored facts alone."""
+        self.kind, self.of = kind, of
         attrs = {
             "rows": ROWS[rulebook.Kind(kind)],
             "spellcheck": "false",
@@ -46,7 +47,7 @@ class LanguageWidget(UnfoldAdminTextareaWidget):
         context["widget"] |= {
             "kind": self.kind,
             "answer_id": described_by,
-            "check_url": reverse("admin:rules_check"),
+            "check_url": reverse("admin:rules_check") + (f"?of={self.of}" if self.of else ""),
         }
         return context
 

@@ -93,7 +93,8 @@ class Publishing(ModelAdmin):
     def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **options: Any) -> Field | None:
         """Fields in the rule language are checked, as typed and as saved."""
         if kind := self.language.get(db_field.name):
-            options |= {"form_class": partial(LanguageField, kind=kind), "widget": LanguageWidget(kind)}
+            widget = LanguageWidget(kind, str(self.opts.model_name))
+            options |= {"form_class": partial(LanguageField, kind=kind), "widget": widget}
         return super().formfield_for_dbfield(db_field, request, **options)
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:

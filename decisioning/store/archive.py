@@ -7,7 +7,9 @@ identities that went elsewhere are left out. So a merge and its undoing write no
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from errno import ENOENT
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -103,10 +105,17 @@ class Bucket:
 
     def _places(self, table: str, bucket: int, *, fresh: bool | None = None) -> list[str]:
         return [
-            str(self._files.local(part.path))
+            str(self._place(part.path))
             for part in self._parts
             if part.table == table and part.bucket == bucket and fresh in (None, part.fresh)
         ]
+
+    def _place(self, path: str) -> Path:
+        """Where the file is; told here which one is gone, as Polars does not."""
+        place = self._files.local(path)
+        if not place.is_file():
+            raise FileNotFoundError(ENOENT, "There is no file", str(place))
+        return place
 
     def _scans(self, table: str, columns: Sequence[str], *, fresh: bool | None = None) -> Iterable[pl.LazyFrame]:
         for source in self._sources:

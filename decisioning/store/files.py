@@ -46,7 +46,11 @@ class Files:
 
     @contextmanager
     def writing(self, path: str) -> Iterator[Path]:
-        """A file on this machine to be filled; at the end of the block it is there under its name, durable."""
+        """A file on this machine to be filled; at the end of the block it is there under its name, durable.
+
+        Raises ValueError for a path that leads out of the folder.
+        """
+        _refuse_outside(path)
         if self.on_disk:
             target = self._copies / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +67,8 @@ class Files:
             self._storage.put_file(str(half), f"{self._root}/{path}")
 
     def local(self, path: str) -> Path:
-        """The file on this machine's disk, copied there if need be; FileNotFoundError when there is none."""
+        """The file on this machine's disk, copied there if need be; FileNotFoundError when there is none to copy."""
+        _refuse_outside(path)
         place = self._copies / path
         if not self.on_disk and not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +111,11 @@ class Files:
         for place in (self._copies / under).rglob("*"):
             if place.is_file() and place not in kept:
                 place.unlink(missing_ok=True)
+
+
+def _refuse_outside(path: str) -> None:
+    if not path or any(step in ("", ".", "..") or "\\" in step or "\0" in step for step in path.split("/")):
+        raise ValueError(f"{path!r} is no path within the folder; name its parts with / between them.")
 
 
 def _into_place(half: Path, target: Path) -> None:

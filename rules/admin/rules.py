@@ -21,6 +21,7 @@ from unfold.decorators import action, display
 from decisioning.config import clock
 from decisioning.console.analysis import warnings_about
 from decisioning.console.counting import audience
+from decisioning.console.doubts import with_doubts
 from decisioning.console.fields import ScheduledForm
 from decisioning.console.pages import Publishing, confirm, go_live
 from decisioning.store import catalogue
@@ -222,7 +223,8 @@ class RuleAdmin(Publishing):
         text = request.POST.get("text", "").replace("\r\n", "\n")
         if kind not in Kind.values:
             return JsonResponse({"detail": f"kind must be one of {', '.join(Kind.values)}."}, status=400)
-        problems = rulebook.find_problems(text, catalogue.current(), kind)
+        found = rulebook.find_problems(text, catalogue.current(), kind)
+        problems = with_doubts(text, found, request.GET.get("of", ""))
         fit = not any(problem.severity == "error" for problem in problems)
         return JsonResponse(
             {

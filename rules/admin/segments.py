@@ -15,6 +15,7 @@ from unfold.views import ChangeList
 from campaigns.admin.reactions import ReactionInline
 from campaigns.loops import circle_by_condition
 from decisioning.config import clock
+from decisioning.console import doubts
 from decisioning.console.pages import Publishing, enqueue
 
 from .. import rulebook
@@ -151,6 +152,7 @@ class SegmentAdmin(Publishing):
         if change and WRITTEN & set(form.changed_data):
             obj.edited_at = clock.now()
         super().save_model(request, obj, form, change)
+        doubts.tell(request, obj)
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
         """Who is in it depends on the condition: find its members anew when that changed."""

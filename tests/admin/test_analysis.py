@@ -10,7 +10,7 @@ from django.test import Client
 
 from campaigns.models import Placement
 from decisioning.console import analysis
-from decisioning.customers.models import Customer
+from decisioning.customers.models import Customer, FactVocabulary, PlannedEvent
 from decisioning.store import catalogue
 from rules import rulebook
 from rules.models import Membership, Rule, Segment
@@ -53,6 +53,13 @@ def told(browser: Client, shop: dict[str, Any], committing: Committing) -> Calla
         return [str(one) for one in get_messages(answer.wsgi_request) if one.level_tag == "warning"]
 
     return tell
+
+
+def test_a_property_that_nobody_has_seen_is_told(told: Callable[..., list[str]], people: Any) -> None:
+    PlannedEvent.objects.create(name="Order Completed", properties={"total": {"type": "number", "seen": 3}})
+    FactVocabulary.objects.create(data={"event_names": ["Order Completed"]}, learned_at=NOW)
+    found = told('IF COUNT("Order Completed" WHERE totl > 5) > 1 THEN SHOW "eco-banner"')
+    assert any('with the property "totl". Did you mean "total"?' in one for one in found)
 
 
 def test_a_rule_in_nobodys_way_is_published_without_a_word(told: Callable[..., list[str]], people: Any) -> None:

@@ -17,7 +17,15 @@ from django.urls import reverse
 from campaigns.models import Campaign, Placement
 from decisioning.console.fact_uses import named_in, uses_of_facts
 from decisioning.customers.facts import defining, histories
-from decisioning.customers.models import Customer, CustomFact, Distribution, Event, FactVocabulary, QualityPolicy
+from decisioning.customers.models import (
+    Customer,
+    CustomFact,
+    Distribution,
+    Event,
+    FactVocabulary,
+    PlannedEvent,
+    QualityPolicy,
+)
 from decisioning.flows.describe import describe
 from decisioning.store import artefacts, catalogue
 from rules import rulebook
@@ -368,6 +376,23 @@ def test_what_nobody_uses_is_withdrawn_and_deleted(browser: Client, eco: CustomF
     assert "eco_orders" not in catalogue.current().facts
     browser.post(f"{LIST}{eco.pk}/delete/", {"post": "yes"})
     assert not CustomFact.objects.exists()
+
+
+def test_who_uses_a_fact_in_its_draft_and_as_published_is_named_once(browser: Client, eco: CustomFact) -> None:
+    text = "eco_orders / 2"
+    CustomFact.objects.create(name="half", label="Half", text=text, published_text=text, type="number")
+    answer = browser.post(f"{LIST}{eco.pk}/withdraw/", follow=True).content.decode()
+    assert "eco_orders is in use by custom fact “Half”; take it out there first." in answer
+
+
+def test_a_property_nobody_has_seen_is_a_warning_as_typed_and_no_hindrance(browser: Client, eco: CustomFact) -> None:
+    seen = {"total": {"type": "number", "seen": 3, "types": {"number": 3}}}
+    PlannedEvent.objects.update_or_create(name="Order Completed", defaults={"properties": seen})
+    text = 'DISTINCT("Order Completed".totl)'
+    [found] = browser.post(f"{LIST}check/", {"text": text}).json()["problems"]
+    assert (found["severity"], found["hint"]) == ("warning", 'Did you mean "total"?')
+    assert browser.post(f"{LIST}add/", {"name": "odd", "label": "Odd", "text": text}).status_code == 302
+    assert CustomFact.objects.filter(name="odd").exists()
 
 
 def test_nobody_withdraws_without_permission(visitor: Client, eco: CustomFact) -> None:

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from uuid_utils.compat import uuid7
 
+from decisioning.console import searching
 from decisioning.customers.admin import asking
 from decisioning.customers.admin.asking import PAGE, OutOfTime, Question, answer
 from decisioning.customers.admin.reading import as_row, first_id, pretty, rows
@@ -149,7 +150,8 @@ def test_filters_stay_when_turning_pages(browser: Client, anna: Identity, bert: 
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """Time that passes by one second with each window of a search."""
     ticks = [0.0]
-    monkeypatch.setattr(asking, "monotonic", lambda: ticks.append(ticks[-1] + 1) or ticks[-1])
+    for module in (asking, searching):
+        monkeypatch.setattr(module, "monotonic", lambda: ticks.append(ticks[-1] + 1) or ticks[-1])
     return ticks
 
 
@@ -176,7 +178,7 @@ def test_a_statement_that_runs_too_long_is_stopped_by_the_database(anna: Identit
     an_event(anna)
     slow = rows().extra(where=["pg_sleep(5) IS NOT NULL"])
     with pytest.raises(OutOfTime):
-        asking._read(slow, asking.monotonic() + 0.05)
+        asking.read(slow, asking.monotonic() + 0.05)
     with connection.cursor() as cursor:
         cursor.execute("SHOW statement_timeout")
         assert cursor.fetchone() == ("0",)

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.test import Client, RequestFactory
 
 from decisioning.admin import environment_label
@@ -90,20 +91,6 @@ def test_a_decision_with_hardly_anything_known_is_still_told(
     assert browser.get(f"/admin/decisioning/decision/{row.pk}/change/").status_code == 200
 
 
-@pytest.mark.parametrize("term", ["hh-1", "eco", "eco-banner", str(UUID(int=7))])
-def test_decisions_are_found_by_customer_rule_content_and_id(browser: Client, shop: dict[str, Any], term: str) -> None:
-    other = {"customer_id": None, "customer_key": "hh-2", "items": [], "explanation": {}}
-    Decision.objects.create(**a_decision(shop["customers_customer"], id=UUID(int=9)) | other)
-    found = browser.get("/admin/decisioning/decision/", {"q": term}).context["cl"].result_list
-    assert [row.pk for row in found] == [UUID(int=7)]
-
-
-def test_decisions_are_filtered_by_rung(browser: Client, shop: dict[str, Any]) -> None:
-    for rung, count in (("full", 1), ("rules+model", 0)):
-        found = browser.get("/admin/decisioning/decision/", {"rung": rung}).context["cl"].result_count
-        assert found == count
-
-
 def test_activating_an_artefact_asks_first_and_replaces_the_other(browser: Client, shop: dict[str, Any]) -> None:
     old, new = shop["decisioning_artefact"], artefacts.keep("scorer", a_scorer(), "0" * 64, {}, NOW)
     artefacts.activate(old)
@@ -156,3 +143,38 @@ def test_changing_a_key_keeps_its_secret(browser: Client, shop: dict[str, Any]) 
     assert browser.post(f"/admin/decisioning/apikey/{key.pk}/change/", form).status_code == 302
     row = ApiKey.objects.get(pk=key.pk)
     assert (row.name, row.scopes, row.active, row.digest) == ("Renamed", ["read"], False, key.digest)
+
+
+def test_the_overview_shows_nothing_to_whoever_may_see_nothing(visitor: Client, shop: dict[str, Any]) -> None:
+    artefacts.activate(shop["decisioning_artefact"])
+    answer = visitor.get("/admin/")
+    page = answer.content.decode()
+    assert "Ask whoever looks after accounts" in page
+    for secret in ("Kiosk users", "AUC", "Rules in force", "Snapshot", "by rung", "Messages, by state"):
+        assert secret not in page
+    assert not {"segments", "rungs", "messages_by_state", "rules_on", "scorer", "snapshot"} & set(answer.context.keys())
+
+
+@pytest.mark.parametrize(
+    ("permission", "title"),
+    [
+        ("view_segment", "Segments, by size"),
+        ("change_segment", "Segments, by size"),
+        ("view_rule", "Rules in force"),
+        ("view_snapshot", "Snapshot"),
+        ("view_artefact", "Active scorer"),
+        ("view_decision", "by rung"),
+        ("view_message", "Messages, by state"),
+    ],
+)
+def test_the_overview_shows_what_the_pages_of_the_same_rows_would(
+    visitor: Client, shop: dict[str, Any], permission: str, title: str
+) -> None:
+    User.objects.get(username="vic").user_permissions.add(Permission.objects.get(codename=permission))
+    page = visitor.get("/admin/").content.decode()
+    titles = {"Segments, by size", "Rules in force", ">Snapshot<", "Active scorer", "by rung", "Messages, by state"}
+    assert title in page
+    assert (
+        sum(one in " ".join(page.replace("\n", " ").split()).replace("> ", ">").replace(" <", "<") for one in titles)
+        == 1
+    )

@@ -56,6 +56,13 @@ def test_a_search_never_fails(browser: Client, shop: dict[str, Any], page: str) 
         assert browser.get(f"{url(page)}?q={term}").status_code in (200, 302)
 
 
+def test_whoever_logs_in_without_having_asked_for_a_page_comes_to_the_first(client: Client, marketer: User) -> None:
+    marketer.set_password("a long word")
+    marketer.save()
+    answer = client.post("/admin/login/", {"username": "mia", "password": "a long word"})
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_row_that_does_not_exist_leads_back_and_not_to_an_error(browser: Client, page: str) -> None:
     assert browser.get(url(page, "change", "no-such-row")).status_code == 302

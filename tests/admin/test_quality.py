@@ -226,3 +226,8 @@ def test_bars_are_as_high_as_their_counts() -> None:
     assert [(bar["x"], bar["height"]) for bar in bars([0, 5, 10], (30, 20))] == [(0.0, 0), (10.0, 10.0), (20.0, 20.0)]
     assert bars([1, 1_000_000], (30, 20))[0]["height"] == 1.5, "few are seen beside many"
     assert bars([], (30, 20)) == []
+
+
+def test_a_search_for_what_no_text_can_hold_finds_nothing_and_does_not_fail(browser: Client, checked: None) -> None:
+    assert "age" in text(browser.get(f"{PAGE}?show=fact&q=a%00ge"))
+    assert browser.get(f"{PAGE}?q=%00").status_code == 200

@@ -10,12 +10,13 @@ from django.test import Client
 from django.urls import reverse
 
 from campaigns.models import Content, Placement
+from decisioning.customers.models import FactVocabulary, PlannedEvent
 from decisioning.engine.types import SnapshotData
 from decisioning.models import Snapshot
 from rules import rulebook
 from rules.models import Revision, Rule, Segment
 
-from .shop import NO_REACTIONS, TEXT
+from .shop import NO_REACTIONS, NOW, TEXT
 
 pytestmark = pytest.mark.django_db
 Committing = Callable[[], AbstractContextManager[Any]]
@@ -228,6 +229,18 @@ class TestCheckWhileTyping:
         assert (problem["severity"], problem["line"], problem["column"]) == ("error", 2, 11)
         assert problem["pointed"].splitlines()[1] == " " * 10 + "^" * len('"eco-baner"')
 
+    def test_names_that_hold_for_nobody_are_warnings(self, browser: Client, shop: dict[str, Any]) -> None:
+        seen = {"total": {"type": "number", "seen": 3, "types": {"number": 3}}}
+        PlannedEvent.objects.create(name="Order Completed", properties=seen)
+        FactVocabulary.objects.create(data={"event_names": ["Order Completed"]}, learned_at=NOW)
+        text = 'device = "web" AND COUNT("Order Completed" WHERE totl > 5) > 1'
+        (found,) = self.check(browser, text, "condition")
+        assert (found["severity"], found["hint"]) == ("warning", 'Did you mean "total"?')
+        assert found["pointed"].splitlines()[1].count("^") == len("totl")
+        asked = browser.post(f"{self.ADDRESS}?of=segment", {"text": text, "kind": "condition"}).json()["problems"]
+        assert [one["message"].split()[0] for one in asked] == ["device", "No"]
+        assert f"{self.ADDRESS}?of=segment" in browser.get("/admin/rules/segment/add/").content.decode()
+
     def test_an_unknown_kind_and_a_plain_visit_are_refused(self, browser: Client) -> None:
         assert browser.post(self.ADDRESS, {"text": TEXT, "kind": "poem"}).status_code == 400
         assert browser.get(self.ADDRESS).status_code == 405
@@ -251,6 +264,18 @@ def test_a_segments_condition_is_checked_and_its_members_are_counted(
     with committing():
         browser.post(page, form | {"condition": 'device = "web"'})
     assert Segment.objects.get(pk=segment.pk).condition == 'device = "web"'
+
+
+def test_a_segment_whose_condition_names_what_it_can_never_find_is_saved_with_a_warning(browser: Client) -> None:
+    PlannedEvent.objects.create(name="Order Completed", properties={"total": {"type": "number", "seen": 3}})
+    FactVocabulary.objects.create(data={"event_names": ["Order Completed"]}, learned_at=NOW)
+    text = 'COUNT("Order Completed" WHERE totl > 5) > 1 OR hour > 5'
+    form = {"name": "Odd", "key": "odd", "kind": "condition", "condition": text, "active": "on", **NO_REACTIONS}
+    answer = browser.post("/admin/rules/segment/add/", form, follow=True)
+    told = [str(one) for one in answer.context["messages"] if one.level_tag == "warning"]
+    assert Segment.objects.get(key="odd").condition == text
+    assert 'Line 1, column 31: No "Order Completed" was seen with the property "totl". Did you mean "total"?' in told
+    assert any("hour is known in the moment of a request only" in one for one in told)
 
 
 def test_a_content_deleted_before_publishing_is_an_answer_and_not_an_error(

@@ -260,6 +260,11 @@ def test_a_trait_may_be_set_to_any_small_value(segment: Segment, typed: str, kep
     assert Reaction.objects.get().value == kept
 
 
+@pytest.mark.parametrize("typed", ["first", "True", "2026-01-01", "5 stars", "né"])
+def test_words_without_quotes_are_refused_with_the_cure(segment: Segment, typed: str) -> None:
+    assert f'Text needs quotes: "{typed}"' in problems(segment, trait="tier", value=f" {typed} ")
+
+
 @pytest.mark.parametrize("typed", ["gold", "NaN", '"\\u0000"', "[[[[[[[1]]]]]]]", "9" * 400, '"' + "x" * 3000 + '"'])
 def test_a_value_that_cannot_be_kept_is_refused(segment: Segment, typed: str) -> None:
     assert problems(segment, trait="tier", value=typed)

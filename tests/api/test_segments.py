@@ -99,6 +99,11 @@ def test_changing_a_list_needs_a_scope_of_its_own(site, vip, method):
         ("/v1/segments/none/history", "unknown_segment"),
         ("/v1/customers/none/facts", "unknown_customer"),
         ("/v1/customers/none/segments", "unknown_customer"),
+        ("/v1/segments/%00", "unknown_segment"),
+        ("/v1/segments/a%00b/members", "unknown_segment"),
+        ("/v1/segments/a%00b/history", "unknown_segment"),
+        ("/v1/customers/%00/facts", "unknown_customer"),
+        ("/v1/customers/x%00y/segments", "unknown_customer"),
     ],
 )
 def test_what_is_not_there_is_a_404_that_says_so(site, path, code):
@@ -226,6 +231,15 @@ def test_movements_come_in_the_order_they_happened_page_by_page(site, vip):
     assert answer["movements"][0]["by"] == "Order Completed (m-1)"
 
 
+@pytest.mark.parametrize("zone", ["Z", "%2B14:00", "-12:00"])
+def test_a_moment_at_the_end_of_all_calendars_is_answered(site, vip, zone):
+    stay(vip, person("ann"))
+    assert moves(site, f"to=0001-01-01T00:00:00{zone}") == ([], None)
+    assert moves(site, f"from=0001-01-01T00:00:00{zone}") == ([("ann", "entered")], None)
+    assert moves(site, f"from=9999-12-31T23:59:59{zone}") == ([], None)
+    assert moves(site, f"to=9999-12-31T23:59:59{zone}") == ([("ann", "entered")], None)
+
+
 @pytest.mark.parametrize("query", ["from=yesterday", "to=2026-05-01", "from=2026-05-01T12:00:00"])
 def test_a_moment_without_its_zone_is_refused_with_an_example(site, vip, query):
     status, answer = ask(site, f"/v1/segments/vip/history?{query}")
@@ -294,6 +308,15 @@ def test_a_list_that_cannot_be_meant_is_refused_as_a_whole(site, vip, body, code
     status, answer = ask(site, "/v1/segments/vip/list", "put", body)
     assert (status, answer["error"]["code"]) == (400, code)
     assert vip.entries.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(b'"\\ud800"', "cut texts elsewhere"), (b'"\xff"', "encode it as UTF-8"), (b"{", "Expected")]
+)
+def test_a_body_that_cannot_be_read_is_refused_with_the_cure(site, vip, value, said):
+    body = b'{"entries": [{"kind": "user_id", "value": %b}]}' % value
+    _, answer = ask(site, "/v1/segments/vip/list", "put", body)
+    assert said in answer["error"]["message"]
 
 
 def test_a_body_too_large_and_a_segment_that_is_no_list_are_refused(site, vip):

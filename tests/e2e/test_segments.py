@@ -1,6 +1,6 @@
 """A browser: the live map renews itself and pauses, the why page is reached and read, pages fit a narrow screen."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,9 +8,11 @@ from playwright.sync_api import Page, expect
 
 from decisioning.config import clock
 from decisioning.customers.models import Customer
+from decisioning.flows.cluster import cluster
 from rules.admin import livemap
 from rules.models import Membership, Recompute, Segment, SegmentSize
 from tests.admin.crowd import a_customer
+from tests.admin.grouped import FAST, fill
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -161,3 +163,39 @@ def test_every_page_about_segments_fits_a_narrow_screen(inside: Page, lapsed: Se
         inside.wait_for_load_state("load")
         wide: Any = inside.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0, f"{address} is {wide} pixels too wide"
+
+
+def test_links_in_narrow_columns_stay_on_one_line(inside: Page, lapsed: Segment, anna: Customer) -> None:
+    other = Segment.objects.create(key="long", name=LONG, condition="orders_30d >= 1", size=9)
+    for segment in (lapsed, other):
+        enters(segment, anna)
+    inside.set_viewport_size({"width": 800, "height": 900})
+    for address, name in (("overlap/", "show"), (f"migration/?segment={other.pk}&start=none&end={other.pk}", "why")):
+        inside.goto(f"/admin/rules/segment/{address}")
+        link = inside.locator(".console-table td a", has_text=name).last
+        assert link.evaluate("link => link.getClientRects().length") == 1
+
+
+def test_the_date_fields_icon_is_seen_in_the_dark(inside: Page) -> None:
+    for address, kind in (("rules/segment/migration", "date"), ("customers/event", "datetime-local")):
+        inside.goto(f"/admin/{address}/")
+        scheme = f"() => getComputedStyle(document.querySelector('input[type={kind}]')).colorScheme"
+        for dark in (True, False):
+            inside.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", dark)
+            assert (inside.evaluate(scheme) == "dark") is dark
+
+
+def test_all_figures_of_a_comparison_of_clusterings_are_seen(
+    inside: Page, clean_redis: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: now)
+    fill(now)
+    cluster(now, FAST)
+    inside.set_viewport_size({"width": 1280, "height": 800})
+    inside.goto("/admin/decisioning/artefact/clustering/")
+    table = inside.locator(".clustering-table")
+    score = table.locator("thead th").filter(has_text="Score")
+    edge = table.evaluate("table => table.parentElement.getBoundingClientRect().right")
+    assert score.evaluate("cell => cell.getBoundingClientRect().right") <= edge
+    for cell in table.locator("tbody td.number").all():
+        assert cell.evaluate("cell => cell.scrollWidth - cell.clientWidth") <= 0

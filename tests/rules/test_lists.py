@@ -1,6 +1,7 @@
 """Imported lists: what is read of files, who is in, who comes in later, and what can be taken back."""
 
 import io
+import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,60 @@ def test_what_cannot_be_used_is_told_with_its_line_and_the_rest_is_taken() -> No
     assert report.troubles[0] == Trouble(2, "“0170 1234567” needs its country: +49 170 1234567.")
     assert "longer than 200" in report.troubles[3].reason
     assert (report.rows, report.bad, report.identifiers) == (6, 4, 3)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("header", ["", "user_id"])
+def test_lines_end_as_any_system_ends_them(end: str, header: str) -> None:
+    text = end.join(filter(None, [header, "hh-11", "hh-12", ""]))
+    found, report = read(text, "user_id")
+    assert (found, report.bad) == ([("user_id", "hh-11"), ("user_id", "hh-12")], 0)
+
+
+def test_random_bytes_are_bad_lines_and_no_failure() -> None:
+    raw = random.Random(7).randbytes(200_000)
+    found, report = read(raw, "user_id")
+    assert report.bad > 100
+    assert len(found) == report.identifiers
+
+
+@pytest.mark.parametrize("head", ["user_id,note\n", ""])
+def test_a_quote_without_its_end_costs_its_own_line_alone(head: str) -> None:
+    rows = [f"big-{n},desk" for n in range(100_000)]
+    rows[9] = 'big-9,"monitor'
+    found, report = read(head + "\n".join(rows), "user_id")
+    assert (len(found), report.rows, report.bad) == (99_999, 100_000, 1)
+    assert [trouble.line for trouble in report.troubles] == [10 + bool(head)]
+    assert "within 100 lines" in report.troubles[0].reason
+
+
+def test_the_lines_behind_a_quote_without_its_end_are_taken_to_the_last() -> None:
+    found, report = read('user_id,note\nhh-4,\n"hh-5,bad\nhh-6,"good"\n"hh-7,bad\nhh-8,', "")
+    assert [value for _, value in found] == ["hh-4", "hh-6", "hh-8"]
+    assert [trouble.line for trouble in report.troubles] == [3, 5]
+
+
+def test_a_cell_that_is_not_read_may_have_several_lines() -> None:
+    found, report = read('user_id,note\nc-1,"two\nlines"\nc-2,""\n\nnull,\n')
+    assert (found, [trouble.line for trouble in report.troubles]) == ([("user_id", "c-1"), ("user_id", "c-2")], [6])
+
+
+def test_identifiers_with_bars_stay_whole_where_no_header_has_bars() -> None:
+    text = "auth0|5f7c8ec7\ngoogle-oauth2|11\n"
+    whole = [("user_id", "auth0|5f7c8ec7"), ("user_id", "google-oauth2|11")]
+    assert read(text, "user_id")[0] == whole
+    assert read("user_id\n" + text)[0] == whole
+    assert read("name|user_id\nAnn|c-1\n")[0] == [("user_id", "c-1")]
+
+
+def test_a_line_that_is_far_too_long_counts_as_one() -> None:
+    long = "x" * (3 * listing.CHUNK)
+    found, report = read(f"user_id,note\nc-1,\n{long},\nnull,\nc-2,{long}\nc-3,")
+    assert (found, report.rows) == ([("user_id", "c-1"), ("user_id", "c-3")], 5)
+    assert [trouble.line for trouble in report.troubles] == [3, 4, 5]
+    assert "longer than 10,000 characters" in report.troubles[0].reason
+    with pytest.raises(Unreadable, match="Line 2 is longer"):
+        read(f"\n{long}\n", "user_id")
 
 
 def test_bytes_that_are_no_text_and_names_of_nobody_are_bad_lines() -> None:

@@ -3,12 +3,14 @@
 import random
 import time
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import polars as pl
 import pytest
+from django.core.management import CommandError, call_command
 from uuid_utils.compat import uuid7
 
 from decisioning.customers import profile
@@ -349,6 +351,32 @@ def test_computed_facts_of_a_run_are_gathered(now):
     assert sum(archive.compute("run-1", bucket, now) for bucket in range(BUCKETS)) == 20
     expected = facts_frame(profile.read_events(), profile.read_customers(), now, profile.vocabulary())
     assert archive.gathered("run-1").sort("customer_id").equals(expected.sort("customer_id"))
+
+
+def test_a_command_with_a_name_that_leads_out_of_the_archive_writes_nothing(now, tmp_path):
+    take(now, event(1, now, "u-1"))
+    for name in ("../../x", "/x", "a/b", "..", "x" * 65, "", "a\0b"):
+        with pytest.raises(CommandError, match="use letters, digits and hyphens"):
+            call_command("archive", "facts", name, "--bucket", "1")
+        with pytest.raises(ValueError, match="no path within the folder"):
+            archive.compute(f"../{name}", 1, now)
+    assert not list(tmp_path.rglob("*.parquet"))
+    call_command("archive", "facts", "by-hand-2", "--bucket", "1", stdout=StringIO())
+    assert [place.name for place in tmp_path.rglob("*.parquet")] == ["01.parquet"]
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda place: place.write_bytes(b"PAR1")])
+def test_a_command_that_misses_a_file_says_which_and_what_to_do(now, harm):
+    take(now, *(event(number, now, f"u-{number}") for number in range(20)))
+    write()
+    places = [files().local(part.path) for part in parts.live()]
+    for place in places:
+        harm(place)
+    with pytest.raises(CommandError, match="archive verify") as refusal:
+        call_command("archive", "facts")
+    assert harm is not Path.unlink or any(str(place) in str(refusal.value) for place in places)
+    archive.verify(datetime.now(UTC))
+    call_command("archive", "facts", stdout=StringIO())
 
 
 def test_a_shelf_is_past_when_all_its_events_are():

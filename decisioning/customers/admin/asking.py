@@ -10,13 +10,11 @@ from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
-from django import forms
-from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet, TextField
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
-from psycopg.errors import QueryCanceled
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from decisioning.console.searching import Filters, OutOfTime, choice, moment, read, text
 
 from ..intake.ingest import digest_of
 from ..intake.partitions import leaves, moment_of
@@ -33,51 +31,26 @@ GROWTH: Final = 8
 EARLIEST, LATEST = 1971, 2999
 LAST: Final = UUID(int=(1 << 128) - 1)
 TYPES: Final = ("track", "page", "screen", "identify", "group", "alias")
-FIRST: Final = ("name", "who", "property", "value")
 EITHER: Final = [("", "either"), ("no", "no"), ("yes", "yes")]
 VALUE: Final = "coalesce(customers_event.properties ->> %s, customers_event.properties #>> %s)"
 
 
-def _text(label: str, place: str, suggestions: str = "") -> forms.CharField:
-    attrs = {"placeholder": place, "autocomplete": "off"} | ({"list": suggestions} if suggestions else {})
-    return forms.CharField(label=label, required=False, max_length=300, widget=UnfoldAdminTextInputWidget(attrs))
-
-
-def _choice(label: str, choices: list[tuple[str, str]]) -> forms.ChoiceField:
-    return forms.ChoiceField(label=label, required=False, choices=choices, widget=UnfoldAdminSelectWidget())
-
-
-def _moment(label: str) -> forms.DateTimeField:
-    widget = UnfoldAdminTextInputWidget({"type": "datetime-local", "step": "1"})
-    return forms.DateTimeField(label=label, required=False, widget=widget)
-
-
-class Question(forms.Form):
+class Question(Filters):
     """What the events shown have in common. Moments are in UTC, by the product's clock."""
 
-    name = _text("Event", "Order Completed", "event-names")
-    who = _text("Customer", "a whole key or identifier")
-    type = _choice("Type", [("", "any"), *((name, name) for name in TYPES)])
-    source = _text("Source", "whole", "event-sources")
-    property = _text("Property", "total, or products.0.price")
-    value = _text("has the value", "49.9")
-    arrived_from, arrived_to = _moment("Arrived from"), _moment("to")
-    happened_from, happened_to = _moment("Happened from"), _moment("to")
-    historical = _choice("Historical", EITHER)
-    bot = _choice("By a bot", EITHER)
-    message = _text("Message id or event id", "whole")
+    FIRST = ("name", "who", "property", "value")
 
-    def first(self) -> list[forms.BoundField]:
-        """The filters that are always open."""
-        return [self[name] for name in FIRST]
-
-    def more(self) -> list[forms.BoundField]:
-        """The filters that wait behind a click."""
-        return [field for field in self if field.name not in FIRST]
-
-    def more_asked(self) -> bool:
-        """Whether one of those was used."""
-        return any(field.data or field.errors for field in self.more())
+    name = text("Event", "Order Completed", "event-names")
+    who = text("Customer", "a whole key or identifier")
+    type = choice("Type", [("", "any"), *((name, name) for name in TYPES)])
+    source = text("Source", "whole", "event-sources")
+    property = text("Property", "total, or products.0.price")
+    value = text("has the value", "49.9")
+    arrived_from, arrived_to = moment("Arrived from"), moment("to")
+    happened_from, happened_to = moment("Happened from"), moment("to")
+    historical = choice("Historical", EITHER)
+    bot = choice("By a bot", EITHER)
+    message = text("Message id or event id", "whole")
 
     def clean(self) -> dict[str, Any]:
         """A value needs the property that has it; an end lies after its beginning."""
@@ -162,12 +135,12 @@ def answer(said: dict[str, Any], before: UUID | None, now: datetime) -> Answer:
 
 def live(said: dict[str, Any], after: UUID) -> list[Event]:
     """The newest events since `after`, up to one more than a page; raises OutOfTime before the next look is due."""
-    return _read(narrowed(said).filter(id__gt=after).order_by("-id")[: PAGE + 1], monotonic() + LIVE_SECONDS)
+    return read(narrowed(said).filter(id__gt=after).order_by("-id")[: PAGE + 1], monotonic() + LIVE_SECONDS)
 
 
 def _one_window(events: QuerySet[Event], deadline: float) -> Answer:
     try:
-        found = _read(events[: PAGE + 1], deadline)
+        found = read(events[: PAGE + 1], deadline)
     except OutOfTime:
         return Answer([], stuck=True)
     return _page(found) or Answer(found)
@@ -186,7 +159,7 @@ def _walk(events: QuerySet[Event], upper: UUID, lowest: UUID, now: datetime, dea
         edge -= span
         lower = max(first_id(edge), lowest)
         try:
-            found += _read(events.filter(id__lt=upper, id__gte=lower)[: PAGE + 1 - len(found)], deadline)
+            found += read(events.filter(id__lt=upper, id__gte=lower)[: PAGE + 1 - len(found)], deadline)
         except OutOfTime:
             return Answer(found, upper, moment_of(upper) if upper != LAST else now, stuck=span == FIRST_WINDOW)
         if full := _page(found):
@@ -201,24 +174,3 @@ def _lowest(said: dict[str, Any]) -> UUID:
         return first_id(real(said["arrived_from"]))
     months = [month for _, _, month, _, _ in leaves()]
     return UUID(int=0) if not months else first_id(datetime.combine(min(months), time(), UTC))
-
-
-class OutOfTime(Exception):
-    """A search took longer than it may."""
-
-
-def _read(events: QuerySet[Event], deadline: float) -> list[Event]:
-    """The rows, or OutOfTime when the deadline comes first."""
-    left = int((deadline - monotonic()) * 1000)
-    if left <= 0:
-        raise OutOfTime
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(left)])
-            found = list(events)
-            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
-            return found
-    except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
-            raise OutOfTime from None
-        raise

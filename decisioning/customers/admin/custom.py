@@ -183,7 +183,8 @@ class CustomFactAdmin(ModelAdmin):
 
     def _withdraw(self, request: HttpRequest, row: CustomFact) -> str:
         if uses := uses_of_facts([row.name]).get(row.name):
-            named = ", ".join(f"{use.kind.lower()} “{use.row}”" for use in uses)
+            # One that uses it in its draft and as published is one.
+            named = ", ".join(dict.fromkeys(f"{use.kind.lower()} “{use.row}”" for use in uses))
             raise ValidationError(f"{row.name} is in use by {named}; take it out there first.")
         defining.withdraw(row)
         self.log_change(request, row, f"Withdrawn: {row.published_text}")

@@ -1,5 +1,6 @@
 """What somebody typed for a custom fact in; a checked draft, or a form error that points at the character, out."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -7,11 +8,13 @@ from django.forms import ModelForm
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from decisioning.console.doubts import doubts_about
 from decisioning.console.fields import LanguageWidget
 from decisioning.store import catalogue as known
 from rules import rulebook
 from rules.language.fitting import SPOKEN
 from rules.language.formula_check import Judged
+from rules.language.formulas import formula_histories
 
 from ..facts import defining
 from ..models import CustomFact
@@ -60,7 +63,11 @@ class CustomFactForm(ModelForm):
 def judged(text: str, name: str) -> Judged:
     """The problems and the type of a draft under the catalogue as it stands."""
     catalogue = known.for_formulas()
-    return defining.find(text, name, catalogue, known.of_the_moment(catalogue.facts))
+    found = defining.find(text, name, catalogue, known.of_the_moment(catalogue.facts))
+    if not found.fine or found.formula is None:
+        return found
+    doubts = doubts_about(formula_histories(found.formula).values())
+    return replace(found, problems=(*found.problems, *doubts))
 
 
 def type_told(found: Judged) -> str:

@@ -45,7 +45,7 @@ class QualityReportAdmin(ReadOnly):
         if not self.has_view_permission(request):
             raise PermissionDenied
         tab = next((name for name, _ in TABS if name == request.GET.get("show")), "mend")
-        term = request.GET.get("q", "").strip()
+        term = request.GET.get("q", "").replace("\x00", "").strip()
         found = list(_rows(self.get_queryset(request), tab, term)[: SHOWN + 1])
         policies = {row.fact: row for row in QualityPolicy.objects.all()}
         context = {

@@ -2,11 +2,15 @@
 
 CSV (RFC 4180) with a header that names kinds of identifiers, or lines of one kind without any header. Understood are
 byte order marks, every line end, other separators than commas, and the quote that spreadsheets need before a formula.
+A line that is no CSV costs itself alone: what a quote without its end would swallow is read again, line by line.
 """
 
+import codecs
 import csv
+import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
@@ -15,7 +19,11 @@ from .identifiers import KINDS, Pair, usable
 from .strict import Unfit
 
 SEPARATORS: Final = ",;\t|"
+# Between identifiers without a header: a bar is part of many, such as "auth0|5f7c".
+BARE_SEPARATORS: Final = ",;\t"
 LONGEST_LINE: Final = 10_000
+MOST_LINES: Final = 100  # of one row: no cell of a list has more line breaks
+CHUNK: Final = 1 << 16
 MOST_TOLD: Final = 50
 CUSTOMER: Final = "customer"
 # Other names that columns have in the exports of other programs; without case, with "_" for what is between words.
@@ -76,39 +84,81 @@ def pairs(file: BinaryIO, kind: str, report: Report) -> Iterator[Pair]:
 
     Raises Unreadable where the first line names no column and no kind is given.
     """
-    text = _text(file)
-    first = next(text, "")
-    if not first.strip():
-        first = next((line for line in text if line.strip()), "")
+    lines = _Lines(_text(file))
+    line, first = next(((line, text) for line, text in lines.numbered() if text.strip()), (0, ""))
     if not first:
         raise Unreadable("The file is empty; put one identifier in a line, or columns with a header.")
+    if len(first) > LONGEST_LINE:
+        raise Unreadable(
+            f"Line {line} is longer than {LONGEST_LINE:,} characters; put each identifier in its own line."
+        )
     separator = max(SEPARATORS, key=first.count)
     header = next(csv.reader([first], delimiter=separator), [])
     report.columns, report.ignored = _columns(header)
     if report.columns:
-        return _rows(text, separator, report, 2)
+        return _rows(lines, separator, report)
     if kind not in (*KINDS, CUSTOMER):
         known = ", ".join((*KINDS, CUSTOMER))
         raise Unreadable(f"The first line names no column that is known; name one of {known}, or choose a kind.")
-    report.columns = {0: kind}
-    return _rows(_again(first, text), separator, report, 1)
+    report.columns, report.ignored = {0: kind}, []
+    lines.give_back(0)
+    return _rows(lines, max(BARE_SEPARATORS, key=first.count), report)
 
 
-def _again(first: str, rest: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+class _Lines:
+    """The lines of a file as a CSV reader takes them for a row; those it took wrongly can be given back."""
+
+    def __init__(self, text: Iterator[str]) -> None:
+        self._fresh = enumerate(text, 1)
+        self._again: deque[tuple[int, str]] = deque()
+        self.taken: list[tuple[int, str]] = []
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """One line after the other with its number; only the last counts as taken."""
+        while (found := self._next()) is not None:
+            self.taken = [found]
+            yield found
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        found = self._next()
+        if found is None:
+            raise StopIteration
+        self.taken.append(found)
+        if len(found[1]) > LONGEST_LINE:
+            raise csv.Error(f"it is longer than {LONGEST_LINE:,} characters")
+        if len(self.taken) > MOST_LINES:
+            raise csv.Error(f"a quote opens in it that is not closed within {MOST_LINES} lines")
+        return found[1]
+
+    def _next(self) -> tuple[int, str] | None:
+        return self._again.popleft() if self._again else next(self._fresh, None)
+
+    def give_back(self, but: int) -> None:
+        """What was taken is read again, but for the first few of it."""
+        self._again.extendleft(reversed(self.taken[but:]))
 
 
 def _text(file: BinaryIO) -> Iterator[str]:
-    """The lines; bytes that are no text come through as escapes and are blamed on their line."""
+    """The lines, whatever ends them; bytes that are no text come through as escapes and are blamed on their line."""
     start = file.read(3)
     file.seek(0)
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Unreadable("The file is in UTF-16; save it as CSV in UTF-8.")
-    if start == b"\xef\xbb\xbf":
-        file.read(3)
-    for raw in iter(lambda: file.readline(LONGEST_LINE), b""):
-        yield raw.decode("utf-8", "surrogateescape")
+    bare = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
+    decoder = io.IncrementalNewlineDecoder(bare, translate=True)
+    rest, more = "", True
+    while more:
+        raw = file.read(CHUNK)
+        more = bool(raw)
+        *whole, rest = (rest + decoder.decode(raw, final=not more)).split("\n")
+        yield from (f"{line}\n" for line in whole)
+        # Of a line that is too long no more is held than tells so.
+        rest = rest[: LONGEST_LINE + 1]
+    if rest:
+        yield rest
 
 
 def _columns(header: Sequence[str]) -> tuple[dict[int, str], list[str]]:
@@ -118,22 +168,26 @@ def _columns(header: Sequence[str]) -> tuple[dict[int, str], list[str]]:
     return found, [_cell(name) for name, short in zip(header, plain, strict=True) if short and short not in NAMES]
 
 
-def _rows(text: Iterable[str], separator: str, report: Report, line: int) -> Iterator[Pair]:
-    reader = csv.reader(text, delimiter=separator, strict=True)
-    start = line
+def _rows(lines: _Lines, separator: str, report: Report) -> Iterator[Pair]:
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     while True:
+        lines.taken = []
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
             report.rows += 1
-            report.blame(start, f"The line is no CSV: {error}.")
-        else:
-            if any(map(str.strip, cells)):
-                report.rows += 1
-                yield from _identifiers(cells, start, report)
-        start = line + reader.line_num
+            report.blame(lines.taken[0][0], f"The line is no CSV: {error}.")
+            lines.give_back(1)
+            continue
+        (line, _), (last, _) = lines.taken[0], lines.taken[-1]
+        if any(map(str.strip, cells)):
+            report.rows += 1
+            if any("\n" in cells[place].strip() for place in report.columns if place < len(cells)):
+                report.blame(line, f"A quote opens here that is closed only in line {last}, so all is one identifier.")
+            else:
+                yield from _identifiers(cells, line, report)
 
 
 def _identifiers(cells: Sequence[str], line: int, report: Report) -> Iterator[Pair]:

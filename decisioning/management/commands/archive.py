@@ -9,18 +9,22 @@ manage.py archive status     what there is
 """
 
 import json
+import re
 from argparse import ArgumentParser
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from polars.exceptions import PolarsError
 
 from decisioning.config import clock
 from decisioning.flows import archive
 from decisioning.store import frames, parts
 from decisioning.store.parts import BUCKETS
+
+RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 
 class Command(BaseCommand):
@@ -76,9 +80,18 @@ def _tidy(_: dict[str, Any]) -> dict[str, Any]:
 
 
 def _facts(options: dict[str, Any]) -> dict[str, Any]:
-    buckets = options["bucket"] or range(BUCKETS)
-    done = sum(archive.compute(options["run"], bucket, clock.now()) for bucket in buckets)
-    return {"customers": done, "run": options["run"]}
+    run, buckets = options["run"], options["bucket"] or range(BUCKETS)
+    if not RUN.fullmatch(run):
+        raise CommandError(f"{run!r} is no name of a run; use letters, digits and hyphens, at most 64.")
+    try:
+        done = sum(archive.compute(run, bucket, clock.now()) for bucket in buckets)
+    except (FileNotFoundError, PolarsError) as error:
+        told = str(error).strip().partition("\n")[0]
+        raise CommandError(
+            f"A file of the archive is gone or damaged ({told}). Run `manage.py archive verify`, which writes it anew "
+            "from PostgreSQL, then this again."
+        ) from None
+    return {"customers": done, "run": run}
 
 
 def _frame(_: dict[str, Any]) -> dict[str, Any]:
