@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
+from django.conf import settings
 from django.db import connection
 
 from campaigns import calls
@@ -32,8 +33,9 @@ from .flows import (
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
 from .flows.standing import standing
-from .store import frames, profiles, snapshot, uploads
+from .store import counts, frames, months, profiles, snapshot, tallies, uploads
 from .store.connection import once_a_minute, patient
+from .store.counting import count_new, give_up
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +104,28 @@ def keep_log() -> None:
     tally.age_out(clock.now())
     sizes.thin(clock.now())
     calls.age_out()
+
+
+@shared_task
+def count_ledger() -> None:
+    """Add what the ledger has got since to the statistics."""
+    for _ in range(ROUNDS):
+        if not count_new():
+            break
+    if lost := give_up(clock.now(), datetime.now(UTC)):
+        log.warning("%s outcomes belong to decisions that the ledger does not have; they are not counted", lost)
+
+
+@shared_task
+def keep_ledger() -> None:
+    """Open the ledger's coming months, drop those past their time, and settle the counts of processes long gone."""
+    moment = datetime.now(UTC)
+    months.open_months(moment)
+    for month in months.drop_expired(settings.LEDGER_MONTHS, moment):
+        log.warning("dropped the decisions of %s: they are older than they are kept", f"{month:%B %Y}")
+    tallies.settle(clock.now())
+    # What decisions lean on besides the scorer is counted with the next snapshot.
+    counts.recount()
 
 
 @shared_task

@@ -1,9 +1,11 @@
 """Contents, placements and campaigns in; pages to edit them, live at once after a save, out."""
 
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import Field
 from django.forms import Field as FormField
 from django.forms import ModelForm
@@ -15,50 +17,114 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from decisioning.console.fields import ObjectField, ScheduledForm, TagsField, TemplateField
 from decisioning.console.pages import Publishing
+from decisioning.store import catalogue
 from rules.rulebook import Kind
 
 from ..models import Campaign, Content, Placement
 from ..rendering import problems
 
 
+class FactsField(TagsField):
+    """Names of facts that are numbers or yes-or-no, typed with commas; a name nobody knows is refused."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.help_text = "Facts with commas between them, such as orders_30d, recency_days. Numbers only."
+
+    def validate(self, value: list[str]) -> None:
+        """Refuse what the catalogue does not have as a number."""
+        super().validate(value)
+        facts = catalogue.current().facts if value else {}
+        for name in value:
+            if name not in facts:
+                near = get_close_matches(name, facts, n=1)
+                hint = f'Did you mean "{near[0]}"?' if near else "See Facts for all there are."
+                raise ValidationError(f'There is no fact "{name}". {hint}')
+            if facts[name].type not in ("number", "boolean"):
+                raise ValidationError(f'"{name}" is {facts[name].type}; name facts that are numbers or yes-or-no.')
+
+
+class DialsForm(ModelForm):
+    """A form in which a dial left empty stands where it stood at first."""
+
+    def clean(self) -> dict[str, Any]:
+        """Empty numbers that the database cannot keep become their defaults."""
+        values = super().clean() or {}
+        for name, value in values.items():
+            field = self._meta.model._meta.get_field(name)
+            if value is None and not field.null and field.has_default() and name not in self.errors:
+                values[name] = field.get_default()
+        return values
+
+
+class PlacementForm(DialsForm):
+    """A policy needs what it reads."""
+
+    def clean(self) -> dict[str, Any]:
+        """The linear policies learn from facts; a placement without any has nothing to learn from."""
+        values = super().clean()
+        linear = values.get("policy") in (Placement.Policy.LINUCB, Placement.Policy.LINEAR_THOMPSON)
+        if linear and not values.get("bandit_facts") and "bandit_facts" not in self.errors:
+            self.add_error("bandit_facts", "Name at least one fact to learn from, or choose another policy.")
+        return values
+
+
+class ContentForm(DialsForm, ScheduledForm):
+    """A content with its dates."""
+
+
 @admin.register(Placement)
 class PlacementAdmin(Publishing):
     """Named slots with their objective and policy."""
 
+    form = PlacementForm
     language = {"audience": Kind.CONDITION}
-    fields = [
-        "name",
-        "key",
-        "count",
-        "audience",
-        "objective",
-        ("policy", "exploration"),
-        "window_hours",
-        "active",
+    fieldsets = [
+        (None, {"fields": ["name", "key", "count", "audience", "active"]}),
+        ("What counts as good", {"fields": ["objective", "window_hours", "freshness_half_life_days"]}),
+        (
+            "How slots are filled",
+            {
+                "fields": [
+                    ("policy", "exploration"),
+                    ("new_share", "new_showings"),
+                    "temperature",
+                    ("bandit_facts", "bandit_width"),
+                ],
+                "description": "Every policy states the chance of what it chose, so that another can be judged by it.",
+            },
+        ),
+        ("What is kept", {"fields": ["ledger_share"]}),
+        (
+            "Variety",
+            {
+                "fields": [("diversity_attribute", "diversity_most"), "diversity_weight"],
+                "description": "Rules stand above it: what a rule pins or shows is shown, and counts.",
+            },
+        ),
     ]
     list_display = ["name", "key", "count", "objective", "policy", "exploration", "active"]
     list_filter = ["active", "policy", "objective"]
     search_fields = ["key", "name"]
     ordering = ["key"]
 
+    def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **options: Any) -> FormField | None:
+        """Facts typed with commas."""
+        if db_field.name == "bandit_facts":
+            options |= {"form_class": FactsField, "widget": FactsField.widget}
+        return super().formfield_for_dbfield(db_field, request, **options)
+
 
 @admin.register(Content)
 class ContentAdmin(Publishing):
     """Anything that can be shown or sent."""
 
-    form = ScheduledForm
-    fields = [
-        "name",
-        "key",
-        "body",
-        "attributes",
-        "tags",
-        "value",
-        "placements",
-        "default_for",
-        "starts_at",
-        "ends_at",
-        "active",
+    form = ContentForm
+    fieldsets = [
+        (None, {"fields": ["name", "key", "body", "attributes", "tags", "active"]}),
+        ("Where and when", {"fields": ["placements", "default_for", "starts_at", "ends_at"]}),
+        ("Worth", {"fields": [("value", "margin"), "boost"]}),
+        ("To whom, and how often", {"fields": ["stock", "needs_consent", ("cap_count", "cap_hours")]}),
     ]
     autocomplete_fields = ["placements", "default_for"]
     list_display = ["name", "key", "tagged", "value", "starts_at", "ends_at", "active"]

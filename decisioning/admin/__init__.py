@@ -1,6 +1,6 @@
 """The engine's own admin pages: overview, menu, ledger, learned things, keys and accounts."""
 
-from . import access, clustering, learned, ledger
+from . import access, clustering, learned, ledger, traffic
 from .menu import icon, navigation, stylesheet
 from .overview import dashboard, environment_label
 
@@ -14,4 +14,5 @@ __all__ = [
     "ledger",
     "navigation",
     "stylesheet",
+    "traffic",
 ]

@@ -38,6 +38,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
             ("Rules", "rule", "rules", "rule"),
             ("Contents", "featured_video", "campaigns", "content"),
             ("Placements", "dashboard_customize", "campaigns", "placement"),
+            ("Filters", "filter_alt", "campaigns", "filter"),
         ],
     ),
     (
@@ -53,6 +54,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         "What happened",
         [
             ("Decisions", "manage_search", "decisioning", "decision"),
+            ("Traffic", "stacked_bar_chart", "decisioning", "traffic"),
             ("Artefacts", "model_training", "decisioning", "artefact"),
             ("Snapshots", "photo_camera", "decisioning", "snapshot"),
         ],

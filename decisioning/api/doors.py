@@ -9,20 +9,27 @@ from django.conf import settings
 
 from ..config import clock
 from ..customers.intake import places
+from ..engine.prepare import Prepared
 from ..flows.contract import MAX_BODY, Refused
 from ..flows.decide import decide
+from ..flows.decide_many import MAX_BODY as MAX_MANY
+from ..flows.decide_many import decide_many
 from ..flows.origin import NOWHERE, Origin
 from ..flows.take import take_outcome
+from ..flows.timing import Stages
+from ..store.keyring import Key, find_all, known
 from ..store.ledger import ledger
 from ..store.profiles import shared
 from ..store.snapshot import holder
-from . import intake
+from . import cors, intake, limits
 from .encoding import too_large
-from .intake import CORS, PREFLIGHT, Call, Wait
-from .keys import allow
+from .intake import CORS, PREFLIGHT, Call
+from .keys import allow, may
 
 MAX_READ = max(MAX_BODY, intake.MAX_BATCH)
-DECIDE, OUTCOMES = "/v1/decide", "/v1/outcomes"
+DECIDE, MANY, OUTCOMES = "/v1/decide", "/v1/decide/batch", "/v1/outcomes"
+# The scope that each of them asks for.
+ASKED = {DECIDE: "decide", MANY: "decide", OUTCOMES: "track"}
 
 Headers = list[tuple[str, str]]
 JSON: tuple[str, str] = ("Content-Type", "application/json")
@@ -41,30 +48,64 @@ class Reply(NamedTuple):
 def is_hot(method: str, path: str) -> bool:
     """Whether this request is answered before Django's request stack."""
     if method == "POST":
-        return path in intake.PATHS or path in (DECIDE, OUTCOMES)
-    return (method == "GET" and intake.is_document(path)) or (method == "OPTIONS" and intake.is_tracking(path))
+        return path in intake.PATHS or path in ASKED
+    if method == "OPTIONS":
+        return intake.is_tracking(path) or path in ASKED
+    return method == "GET" and intake.is_document(path)
 
 
 def answer(path: str, headers: Mapping[str, str], body: bytes, query: str = "", method: str = "POST") -> Reply:
     """Check the key, call the flow, wrap the answer. `headers` have their names in lower case."""
     if intake.is_tracking(path):
         return _tracked(Call(path, headers, body, query), method)
+    stages, now = Stages(), datetime.now(UTC)
     holder.start()
     prepared = holder.current
+    if method == "OPTIONS":
+        return Reply(204, cors.preflight(find_all(prepared), ASKED[path], headers, now), b"")
+    more: Headers = [cors.VARY]
     try:
-        if len(body) > MAX_BODY:
-            raise too_large(MAX_BODY)
+        longest = MAX_MANY if path == MANY else MAX_BODY
+        if len(body) > longest:
+            raise too_large(longest)
         # Without any snapshot there are no keys to check against: decisions fail open (with nothing to show), the rest
         # is refused until there is one.
-        if prepared is not None or path != DECIDE:
-            allow(headers, prepared, "decide" if path == DECIDE else "track", datetime.now(UTC))
+        key = None
+        if known(prepared) or path != DECIDE:
+            key = allow(headers, prepared, ASKED[path], now)
+            more += cors.opened(key, headers)
+            more += _counted(path, key)
     except Refused as refused:
-        return _reply(refused.status, refused.body())
+        return _reply(refused.status, refused.body(), [*more, *headers_of(refused)])
+    stages.mark("key")
+    status, raw = _asked(path, headers, body, prepared, key, stages)
+    stages.mark("outcome" if path == OUTCOMES else "encode")
+    return _reply(status, raw, [*more, ("Server-Timing", stages.header())])
+
+
+def _asked(
+    path: str, headers: Mapping[str, str], body: bytes, prepared: Prepared | None, key: Key | None, stages: Stages
+) -> tuple[int, bytes]:
+    """What the flow behind a path answers."""
     now = clock.now()
-    if path == DECIDE:
-        origin = origin_of(headers) if places.wanted() else NOWHERE
-        return _reply(*decide(body, prepared, shared(), ledger, now, settings.REPLY_CACHE_SECONDS, origin))
-    return _reply(*take_outcome(body, now))
+    if path == OUTCOMES:
+        return take_outcome(body, now)
+    if path == MANY:
+        return decide_many(body, prepared, shared(), ledger, now, stages)
+    origin = origin_of(headers) if places.wanted() else NOWHERE
+    tells = key is not None and may(key.scopes, "track")
+    return decide(body, prepared, shared(), ledger, now, settings.REPLY_CACHE_SECONDS, origin, stages, tells)
+
+
+def _counted(path: str, key: Key) -> Headers:
+    """The headers of what the key's limit leaves. Raises Wait when nothing is left."""
+    kind, rate = ("outcomes", key.outcome_rate) if path == OUTCOMES else ("decisions", key.decide_rate)
+    return limits.spent(kind, key.prefix, rate, limits.limiter)
+
+
+def headers_of(refused: Refused) -> Headers:
+    """The headers that a refusal brings along: how long to wait."""
+    return refused.headers if isinstance(refused, limits.Wait) else []
 
 
 def origin_of(headers: Mapping[str, str]) -> Origin:
@@ -81,10 +122,10 @@ def _tracked(call: Call, method: str) -> Reply:
             return _reply(200, intake.document(call, holder.current), CORS)
         status, body = intake.taken(call, holder.current)
         return _reply(status, body if status < 400 else _spoken(body), CORS)
-    except Wait as wait:
-        return _reply(wait.status, _spoken(wait.body()), [*CORS, ("Retry-After", str(wait.seconds))])
     except Refused as refused:
-        return _reply(refused.status, _spoken(refused.body()), CORS)
+        # Pages that a key is not meant for may not even read why.
+        open_to = [cors.VARY] if refused.code == "wrong_origin" else CORS
+        return _reply(refused.status, _spoken(refused.body()), [*open_to, *headers_of(refused)])
 
 
 def _spoken(body: bytes) -> bytes:

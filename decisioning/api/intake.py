@@ -31,7 +31,7 @@ from ..flows.take import take_events
 from . import sources
 from .encoding import too_large, unpacked
 from .keys import admit, presented, written
-from .limits import limiter
+from .limits import Wait, limiter
 
 EVENTS, METRICS = "/v1/events", "/v1/m"
 MAIN = {f"/v1/{kind}": kind for kind in ("batch", *SINGLE)}
@@ -49,7 +49,7 @@ FORMS = {"application/cloudevents+json": "cloudevent", "application/cloudevents-
 # Browsers send from other origins. No cookie is read here, so any origin may; `*` alone would not cover Authorization.
 CORS: list[tuple[str, str]] = [
     ("Access-Control-Allow-Origin", "*"),
-    ("Access-Control-Expose-Headers", "Retry-After"),
+    ("Access-Control-Expose-Headers", "Retry-After, RateLimit, RateLimit-Policy"),
 ]
 PREFLIGHT: list[tuple[str, str]] = [
     *CORS,
@@ -68,14 +68,6 @@ class Call(NamedTuple):
     query: str = ""
 
 
-class Wait(Refused):
-    """Too many events: come back after `seconds`."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(429, "too_many", f"This key sends more than it may; send the same again in {seconds} s.")
-        self.seconds = seconds
-
-
 def is_tracking(path: str) -> bool:
     """Whether this path takes events, or tells a client where to send them."""
     return path in PATHS or is_document(path)
@@ -88,11 +80,11 @@ def is_document(path: str) -> bool:
 
 def document(call: Call, prepared: Prepared | None) -> bytes:
     """The settings that the client of a key needs. Raises Refused for a key that may not track."""
-    now = datetime.now(UTC)
+    now, origin = datetime.now(UTC), call.headers.get("origin", "")
     if whole := sources.settings_key(call.path):
-        admit(whole, prepared, "track", now)
+        admit(whole, prepared, "track", now, origin)
         return sources.segment(whole, settings.PUBLIC_URL)
-    key = admit(presented(call.headers) or _asked(call.query), prepared, "track", now)
+    key = admit(presented(call.headers) or _asked(call.query), prepared, "track", now, origin)
     return sources.rudder(key.prefix, prepared.built_at if prepared else now)
 
 
@@ -105,9 +97,9 @@ def taken(call: Call, prepared: Prepared | None) -> tuple[int, bytes]:
         return 200, msgspec.json.encode({"success": True})
     body = unpacked(call.body, call.headers.get("content-encoding", ""), MAX_BATCH)
     whole = presented(call.headers) or _asked(call.query) or written(body)
-    key = admit(whole, prepared, "track", datetime.now(UTC))
-    if settings.INTAKE_EVENTS_PER_SECOND:
-        _pass(key.prefix, body)
+    key = admit(whole, prepared, "track", datetime.now(UTC), call.headers.get("origin", ""))
+    if rate := settings.INTAKE_EVENTS_PER_SECOND if key.event_rate is None else key.event_rate:
+        _pass(key.prefix, body, rate)
     kind, body = _form(kind, call.headers, body)
     # The header is the customer's own where a browser sends; elsewhere it is that of a server's library.
     agent = call.headers.get("user-agent", "") if call.path in BROWSER else ""
@@ -122,11 +114,11 @@ def _placed(sender: Sender, call: Call) -> Sender:
     return replace(sender, own=own, place=places.of_request(call.headers), locate=places.of_address)
 
 
-def _pass(key: str, body: bytes) -> None:
+def _pass(key: str, body: bytes, rate: int) -> None:
     """Events are counted by their ids, which is cheap and needs no parsing."""
     events = max(1, body.count(b'"messageId"'), body.count(b'"specversion"'))
-    if seconds := limiter.wait(key, events, settings.INTAKE_EVENTS_PER_SECOND):
-        raise Wait(seconds)
+    if seconds := limiter.wait(key, events, rate):
+        raise Wait(seconds, "events", rate)
 
 
 def _form(kind: str, headers: Mapping[str, str], body: bytes) -> tuple[str, bytes]:

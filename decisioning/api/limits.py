@@ -1,9 +1,42 @@
-"""A key and a number of events in; how many seconds to wait before sending more, out. One bucket a key and process."""
+"""A key and a number of requests or events in; how long to wait before more, as seconds and as headers, out.
 
+One bucket a key, kind and process, filled at the key's rate and as large as one second of it.
+"""
+
+import logging
 import math
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
+
+from ..flows.contract import Refused
+
+log = logging.getLogger(__name__)
+
+Headers = list[tuple[str, str]]
+
+
+class Standing(NamedTuple):
+    """Where a key stands: 0 seconds to wait when what it sent may pass, what is left now, seconds until all is."""
+
+    wait: int
+    left: int
+    full: int
+
+
+class Wait(Refused):
+    """Too much: come back after `seconds`. `headers` are those of the answer."""
+
+    def __init__(self, seconds: int, kind: str = "events", rate: int = 0) -> None:
+        super().__init__(
+            429,
+            "too_many",
+            f"This key sends more {kind} than it may ({rate} a second); send the same again in {seconds} s. "
+            "The limit is set at the key in the admin.",
+        )
+        self.seconds = seconds
+        self.headers = [("Retry-After", str(seconds)), *described(kind, rate, Standing(seconds, 0, seconds))]
 
 
 class Bucket:
@@ -23,7 +56,7 @@ class Bucket:
 
 
 class Limiter:
-    """Every key's bucket. Only keys that exist get one, so their number is bounded."""
+    """Every key's buckets. Only keys that exist get one, so their number is bounded."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -32,12 +65,44 @@ class Limiter:
 
     def wait(self, key: str, events: int, rate: int) -> int:
         """Seconds that the holder of `key` must wait; 0 lets `events` of them pass. `rate` 0 is no limit."""
-        if rate <= 0:
-            return 0
+        return self.spend(key, events, rate).wait if rate > 0 else 0
+
+    def spend(self, key: str, number: int, rate: int) -> Standing:
+        """Take `number` at `rate` (above 0) a second, and say where the key stands then."""
         now = self._clock()
         with self._lock:
             bucket = self._buckets.setdefault(key, Bucket(rate, now))
-            return bucket.spend(events, rate, now)
+            wait = bucket.spend(number, rate, now)
+            tokens = bucket.tokens
+        return Standing(wait, max(0, math.ceil(tokens)), math.ceil((rate - tokens) / rate))
+
+
+def spent(kind: str, prefix: str, rate: int | None, by: Limiter) -> Headers:
+    """Count one request against the key's limit, if it has one: the headers of its answer. Raises Wait.
+
+    A limiter that fails limits nobody: better too many answers than none.
+    """
+    if not rate:
+        return []
+    try:
+        standing = by.spend(f"{prefix} {kind}", 1, rate)
+    except Exception:
+        log.exception("the limiter failed; %s of %s pass", kind, prefix)
+        return []
+    if standing.wait:
+        raise Wait(standing.wait, kind, rate)
+    return described(kind, rate, standing)
+
+
+def described(kind: str, rate: int, standing: Standing) -> Headers:
+    """The quota and what is left of it.
+
+    Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (version 11).
+    """
+    return [
+        ("RateLimit-Policy", f'"{kind}";q={rate};w=1'),
+        ("RateLimit", f'"{kind}";r={standing.left};t={standing.full}'),
+    ]
 
 
 limiter = Limiter()

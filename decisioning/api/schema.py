@@ -67,14 +67,15 @@ def _inline(node: Any, definitions: dict[str, Any]) -> Any:
     return node
 
 
+_CORE = described(Core)
 ANSWER: dict[str, Any] = {
     "type": "object",
-    "required": ["request_id", "cache", "took_ms", "decision"],
+    "required": ["request_id", "cache", "took_ms", *_CORE["required"]],
     "properties": {
         "request_id": {"type": "string"},
         "cache": {"type": "string", "enum": ["hit", "miss"]},
         "took_ms": {"type": "number"},
-        "decision": described(Core),
+        **_CORE["properties"],
     },
 }
 OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}

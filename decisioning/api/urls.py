@@ -3,15 +3,17 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from . import people, segments, views
+from . import decisions, ofrep, people, segments, views
 from .intake import EVENTS, MAIN, PATHS
 from .sources import RUDDER
 from .unsubscribe import unsubscribe
 
 urlpatterns = [
     path("v1/decide", views.DecideView.as_view(), name="decide"),
+    path("v1/decide/batch", views.ManyView.as_view(), name="decide_many"),
     path("v1/outcomes", views.OutcomeView.as_view(), name="outcomes"),
-    path("v1/decisions/<uuid:decision_id>", views.DecisionView.as_view(), name="decision"),
+    path("v1/decisions/<uuid:decision_id>", decisions.DecisionView.as_view(), name="decision"),
+    path("v1/decisions/<uuid:decision_id>/replay", decisions.ReplayView.as_view(), name="replay"),
     path("v1/segments", segments.SegmentsView.as_view(), name="segments"),
     path("v1/segments/<str:key>", segments.SegmentView.as_view(), name="segment"),
     path("v1/segments/<str:key>/members", segments.MembersView.as_view(), name="segment_members"),
@@ -33,5 +35,7 @@ urlpatterns = [
         for address in (*PATHS, *RUDDER)
         if address not in MAIN and address != EVENTS
     ],
-    re_path("^v1/", views.nowhere),
+    path("ofrep/v1/evaluate/flags", ofrep.FlagsView.as_view(), name="evaluate_flags"),
+    path("ofrep/v1/evaluate/flags/<path:key>", ofrep.FlagView.as_view(), name="evaluate_flag"),
+    re_path("^(?:ofrep/)?v1/", views.nowhere),
 ]

@@ -1,11 +1,7 @@
 """The REST API as Django and OpenAPI know it: each view calls the same function as the WSGI lane."""
 
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-import msgspec
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -14,13 +10,12 @@ from rest_framework.views import APIView
 
 from ..customers.intake import places
 from ..flows.contract import DecideRequest, Refused
-from ..flows.explain import explained
+from ..flows.decide_many import BatchAnswer, BatchRequest
 from ..flows.take import OutcomeRequest
 from ..store.ledger import ledger
 from ..store.snapshot import age_seconds, holder
 from .doors import MAX_READ, answer, is_hot
 from .intake import is_document
-from .keys import allow
 from .schema import ANSWER, CLOUDEVENTS, ERROR, RECEIPT, REFUSED, TRACKING_BODY, described
 
 # What OpenAPI calls a security requirement; the types of drf-spectacular know only names.
@@ -41,6 +36,7 @@ REFUSALS = {
     415: OpenApiResponse(ERROR, "The Content-Encoding is unknown; use gzip or none."),
     429: OpenApiResponse(ERROR, "This key sends more than it may; send the same body again after Retry-After."),
 }
+ASKING = {**ERRORS, 429: OpenApiResponse(ERROR, "This key asks more often than it may; ask again after Retry-After.")}
 AWAY = {503: OpenApiResponse(ERROR, "Nothing was stored; send the same body again after Retry-After.")}
 
 
@@ -66,11 +62,28 @@ class DecideView(Door):
         operation_id="decide",
         summary="Ask which contents to show",
         request={"application/json": described(DecideRequest)},
-        responses={200: OpenApiResponse(ANSWER, "The decision; always given, `rung` says from what."), **ERRORS},
+        responses={200: OpenApiResponse(ANSWER, "The decision; always given, `rung` says from what."), **ASKING},
         auth=KEY,
     )
     def post(self, request: Request) -> HttpResponse:
         """For one customer and one or more placements: contents with score, propensity, reasons and outcome token."""
+        raise AssertionError("dispatch answers")
+
+
+class ManyView(Door):
+    @extend_schema(
+        operation_id="decide_many",
+        summary="Ask for many customers at once",
+        request={"application/json": described(BatchRequest)},
+        responses={
+            200: OpenApiResponse(described(BatchAnswer), "A decision for each customer who is known."),
+            **ASKING,
+            **AWAY,
+        },
+        auth=KEY,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """The same question for up to 5,000 customers; each decision is what a single call gives."""
         raise AssertionError("dispatch answers")
 
 
@@ -79,7 +92,7 @@ class OutcomeView(Door):
         operation_id="outcome",
         summary="Report an impression, click or conversion",
         request={"application/json": described(OutcomeRequest)},
-        responses={200: OpenApiResponse(RECEIPT, "Stored; the same message_id again counts once."), **ERRORS, **AWAY},
+        responses={200: OpenApiResponse(RECEIPT, "Stored; the same message_id again counts once."), **ASKING, **AWAY},
         auth=KEY,
     )
     def post(self, request: Request) -> HttpResponse:
@@ -135,30 +148,6 @@ class AliasView(Door):
     def get(self, request: Request) -> HttpResponse:
         """As its long form."""
         raise AssertionError("dispatch answers")
-
-
-class DecisionView(APIView):
-    @extend_schema(
-        operation_id="explain_decision",
-        summary="Everything one decision was made from",
-        responses={200: OpenApiResponse({"type": "object"}, "The ledger's row, explained."), **ERRORS},
-        auth=KEY,
-    )
-    def get(self, request: Request, decision_id: UUID) -> HttpResponse:
-        """Facts, every rule with each test's value, drops, scores, propensities, versions and outcomes."""
-        holder.start()
-        headers = {name: request.headers.get(name, "") for name in ("authorization", "x-api-key")}
-        try:
-            allow(headers, holder.current, "read", datetime.now(UTC))
-            found = explained(decision_id)
-            if found is None:
-                raise Refused(404, "unknown_decision", "No decision has this id; it may take a second to appear.")
-        except Refused as refused:
-            return HttpResponse(refused.body(), status=refused.status, content_type="application/json")
-        except OperationalError:
-            away = Refused(503, "unavailable", "The ledger cannot be read: the database is away.")
-            return HttpResponse(away.body(), status=503, content_type="application/json", headers={"Retry-After": "1"})
-        return HttpResponse(msgspec.json.encode(found), content_type="application/json")
 
 
 @csrf_exempt

@@ -76,6 +76,8 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
+LOGIN_REDIRECT_URL = "admin:index"
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -140,6 +142,10 @@ CLOCK_OFFSET = env.whole("DECISIONING_CLOCK_OFFSET", 0)
 FACTS_TIME_ZONE = env.text("FACTS_TIME_ZONE", "UTC")
 # Where the demo's mail server keeps what it received; only `manage.py smoke` looks.
 MAIL_DIR = env.text("DECISIONING_MAIL_DIR", "")
+# The demo shop under /demo/, where anybody can become any customer: never in production.
+DEMO_SHOP = env.flag("DEMO_SHOP", False) and not STRICT
+# For how many whole months decisions and their outcomes are kept, 0 for ever; what they add up to stays.
+LEDGER_MONTHS = env.whole("LEDGER_MONTHS", 0)
 # How long an identical request may be answered from Redis.
 REPLY_CACHE_SECONDS = env.whole("REPLY_CACHE_SECONDS", 5)
 # Events a second that one API key may send to one process, 0 for no limit; and how long storing them may take.

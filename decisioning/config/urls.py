@@ -1,5 +1,6 @@
-"""Addresses: the admin, the REST doors, health and the API's schema."""
+"""Addresses: the admin, the REST doors, health and the API's schema; the demo shop where it is wanted."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -9,3 +10,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("decisioning.api.urls")),
 ]
+if settings.DEMO_SHOP:
+    urlpatterns.append(path("", include("decisioning.shop.urls")))

@@ -25,6 +25,7 @@ READ = {
     "content-type": "CONTENT_TYPE",
     "content-encoding": "HTTP_CONTENT_ENCODING",
     "user-agent": "HTTP_USER_AGENT",
+    "origin": "HTTP_ORIGIN",
     "anonymousid": "HTTP_ANONYMOUSID",
 }
 if places.wanted():

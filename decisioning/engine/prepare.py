@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from rules.language import RuleError, RuleIndex, matches, nodes, parse
 
+from ..learning.bandit import LinearBandit
 from ..learning.scorer import Scorer
-from .eligibility import turning_points
+from .contents import content_facts
+from .eligibility import turning_points, unconditional
+from .objective import Factor, worth
+from .policies import BANDIT, EPSILON, POLICIES, Policy
 from .types import ContentItem, KeyItem, PlacementItem, RuleItem, SnapshotData
 
 Targets = frozenset[str]
@@ -22,6 +25,7 @@ class Step:
     targets: Targets
     amount: float = 0.0
     campaign: str = ""
+    target: nodes.Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,11 @@ class PreparedRule:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A placement with its contents, its rules in their order, and the index over them."""
+    """A placement with its contents, its rules in their order, and the index over them.
+
+    `counts` are (successes, failures) by content, None where nothing was counted; `elsewhere` are the contents that are
+    for other placements; `always` are unconditional (see `eligibility`), and `worth` is that of `objective`.
+    """
 
     item: PlacementItem
     audience: nodes.Node | None
@@ -44,6 +52,12 @@ class Slot:
     defaults: tuple[ContentItem, ...]
     rules: tuple[PreparedRule, ...]
     index: RuleIndex
+    policy: Policy = EPSILON
+    counts: Mapping[str, tuple[float, float]] | None = None
+    bandit: LinearBandit | None = None
+    elsewhere: tuple[str, ...] = ()
+    always: frozenset[str] = frozenset()
+    worth: Mapping[str, tuple[Factor, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,7 @@ class Prepared:
     scorer: Scorer | None
     turning_points: tuple[datetime, ...]
     problems: tuple[str, ...] = field(default=())
+    contents: Mapping[str, ContentItem] = field(default_factory=dict)
 
 
 def prepare(number: int, built_at: datetime, data: SnapshotData) -> Prepared:
@@ -68,11 +83,11 @@ def prepare(number: int, built_at: datetime, data: SnapshotData) -> Prepared:
     rules = [rule for rule in (_rule(item, data.contents, built_at, problems) for item in data.rules) if rule]
     rules.sort(key=_order)
     scorer = _scorer(data, problems)
-    slots = {item.key: _slot(item, data.contents, contents, rules, problems) for item in data.placements}
+    slots = {item.key: _slot(item, data, contents, rules, problems) for item in data.placements}
     names = {segment.key: segment.name for segment in data.segments}
     keys = {key.prefix: key for key in data.keys}
     moments = turning_points((*data.contents, *data.rules))
-    return Prepared(number, built_at, data, slots, names, keys, scorer, moments, tuple(problems))
+    return Prepared(number, built_at, data, slots, names, keys, scorer, moments, tuple(problems), contents)
 
 
 def _order(rule: PreparedRule) -> tuple[int, int, datetime, str]:
@@ -97,27 +112,60 @@ def _scorer(data: SnapshotData, problems: list[str]) -> Scorer | None:
 
 def _slot(
     item: PlacementItem,
-    pool: Iterable[ContentItem],
+    data: SnapshotData,
     contents: Mapping[str, ContentItem],
     rules: Iterable[PreparedRule],
     problems: list[str],
 ) -> Slot:
-    audience = None
-    if item.audience.strip():
-        try:
-            audience = parse(item.audience)
-        except RuleError as error:
-            problems.append(f"audience of placement {item.key}: {error}")
     here = tuple(rule for rule in rules if not rule.item.placements or item.key in rule.item.placements)
+    # A default content stands in when nothing else may be shown; it competes with nobody.
+    pool = tuple(c for c in data.contents if c.key not in item.defaults and _is_for(c, item))
+    if item.policy not in POLICIES:
+        problems.append(f"placement {item.key}: there is no policy {item.policy!r}; the best is shown first")
     return Slot(
         item,
-        audience,
-        # A default content stands in when nothing else may be shown; it competes with nobody.
-        tuple(c for c in pool if c.key not in item.defaults and (not c.placements or item.key in c.placements)),
+        _audience(item, problems),
+        pool,
         tuple(contents[key] for key in item.defaults if key in contents),
         here,
         RuleIndex([(rule.item.key, rule.condition) for rule in here]),
+        POLICIES.get(item.policy, EPSILON),
+        data.posteriors.get(item.key) or None,
+        _bandit(item, data, problems),
+        tuple(c.key for c in data.contents if not _is_for(c, item)),
+        frozenset(c.key for c in pool if unconditional(c)),
+        {c.key: worth(c, item) for c in pool},
     )
+
+
+def _is_for(content: ContentItem, item: PlacementItem) -> bool:
+    return not content.placements or item.key in content.placements
+
+
+def _audience(item: PlacementItem, problems: list[str]) -> nodes.Node | None:
+    if not item.audience.strip():
+        return None
+    try:
+        return parse(item.audience)
+    except RuleError as error:
+        problems.append(f"audience of placement {item.key}: {error}")
+        return None
+
+
+def _bandit(item: PlacementItem, data: SnapshotData, problems: list[str]) -> LinearBandit | None:
+    """The placement's bandit, where its policy reads one; one learned from other facts than asked for is none."""
+    stored = data.bandits.get(item.key)
+    if stored is None or item.policy not in POLICIES or POLICIES[item.policy].reads != BANDIT:
+        return None
+    try:
+        bandit = LinearBandit.from_bytes(stored)
+    except ValueError as error:
+        problems.append(f"bandit of placement {item.key}: {error}")
+        return None
+    if item.bandit_facts and bandit.facts != item.bandit_facts:
+        problems.append(f"bandit of placement {item.key}: it was learned from other facts; train it again")
+        return None
+    return bandit
 
 
 def _rule(item: RuleItem, contents: Iterable[ContentItem], now: datetime, problems: list[str]) -> PreparedRule | None:
@@ -142,28 +190,18 @@ def _step(action: nodes.Action, contents: Iterable[ContentItem], now: datetime) 
         return Step("STOP", frozenset())
     if isinstance(action, nodes.StartCampaign):
         return Step("START CAMPAIGN", frozenset(), campaign=action.key)
-    targets = _targets(action.target, contents, now)
+    targets = targets_of(action.target, contents, now)
     verb = type(action).__name__.upper()
     if isinstance(action, nodes.Boost | nodes.Bury):
-        return Step(verb, targets, action.factor)
-    return Step(verb, targets, float(action.position) if isinstance(action, nodes.Pin) else 0.0)
+        return Step(verb, targets, action.factor, target=action.target)
+    position = float(action.position) if isinstance(action, nodes.Pin) else 0.0
+    return Step(verb, targets, position, target=action.target)
 
 
-def _targets(target: nodes.Target, contents: Iterable[ContentItem], now: datetime) -> Targets:
+def targets_of(target: nodes.Target, contents: Iterable[ContentItem], now: datetime) -> Targets:
     """The content keys a target means, settled when the snapshot is prepared and not per request."""
     if isinstance(target, nodes.ContentKey):
         return frozenset({target.key})
     if isinstance(target, nodes.Tagged):
         return frozenset(c.key for c in contents if target.tag in c.tags)
     return frozenset(c.key for c in contents if matches(target.condition, content_facts(c), now))
-
-
-def content_facts(content: ContentItem) -> dict[str, Any]:
-    """A content's attributes as facts for `WHERE`, with its own key, name, tags and value among them."""
-    return {
-        **content.attributes,
-        "key": content.key,
-        "name": content.name,
-        "tags": list(content.tags),
-        "value": content.value,
-    }

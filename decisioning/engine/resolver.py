@@ -1,42 +1,89 @@
 """One placement's question in; the contents to show with reasons, propensities and the rung reached, out.
 
-The order: audience → eligibility → rules → scores → pick → default. Nothing here raises for what a customer, a context
-or a marketer may bring; the ladder (`full → rules+model → rules+prior → rules → default`) names what was missing.
+The order: audience → eligibility → holdout → rules → scores → pick → default. Nothing here raises for what a customer,
+a context or a marketer may bring; the ladder (`full → rules+model → rules+prior → rules → default`) names what was
+missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from rules.language import matches
 
-from ..experiments.assignment import bucket
 from .context import context_facts
-from .eligibility import eligible, in_schedule
+from .dice import Dice
+from .eligibility import ELSEWHERE, all_capped, eligible
+from .objective import Factor, factors, formula, product, worth
+from .policies import EPSILON
 from .prepare import Prepared, Slot
-from .ranking import Pick, order, pick
+from .ranking import Field, Pick, order, pick
+from .scoring import DEFAULT, FULL, LADDER, MODEL, PRIOR, RULES, UNKNOWN, Live, Scores, score
 from .targeting import Targeting, target
-from .types import Ask, ContentItem, Item, Profile, Resolution
+from .types import Ask, Item, Resolution
+from .variety import variety_of
 
-FULL, MODEL, PRIOR, RULES, DEFAULT = "full", "rules+model", "rules+prior", "rules", "default"
-UNKNOWN = "unknown customer"
-LADDER = (FULL, MODEL, PRIOR, RULES, DEFAULT)
+__all__ = ["DEFAULT", "FULL", "LADDER", "MODEL", "PRIOR", "RULES", "UNKNOWN", "all_facts", "propensities", "resolve"]
+
+OUTSIDE = "customer is outside the placement's audience"
+HELD_OUT = "customer is in the holdout"
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """What eligibility and rules left of a placement's contents, before anything is scored."""
+
+    slot: Slot
+    ask: Ask
+    facts: Mapping[str, Any]
+    state: Targeting
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The slots as filled, what was passed over and why, and what the scores are made of."""
+
+    picks: list[Pick]
+    left: Mapping[str, str]
+    weighed: Mapping[str, float]
+    parts: Mapping[str, tuple[Factor, ...]]
 
 
 def resolve(prepared: Prepared, ask: Ask, now: datetime) -> Resolution:
     """Decide for one placement. Raises KeyError only for a placement that the snapshot does not hold."""
+    narrowed = narrow(prepared, ask, now)
+    return narrowed if isinstance(narrowed, Resolution) else rank(prepared, narrowed, now)
+
+
+def propensities(prepared: Prepared, ask: Ask, now: datetime) -> list[dict[str, float]]:
+    """For each slot that `resolve` fills, the chance of everything that competed for it, given the slots above."""
+    narrowed = narrow(prepared, ask, now)
+    if isinstance(narrowed, Resolution):
+        return [{item.content.key: 1.0} for item in narrowed.items]
+    scores = score_of(prepared, narrowed)
+    return [chosen.chances for chosen in _fill(prepared, narrowed, scores, now).picks]
+
+
+def narrow(prepared: Prepared, ask: Ask, now: datetime) -> Narrowed | Resolution:
+    """Everything before the scores; the answer itself where nothing is left to be scored."""
     slot = prepared.slots[ask.placement]
     facts = all_facts(prepared, ask, now)
+    pool = slot.pool if ask.candidates is None else ask.candidates
     if slot.audience is not None and not matches(slot.audience, facts, now):
-        dropped = {content.key: "customer is outside the placement's audience" for content in slot.pool}
-        return _default(slot, ask, Targeting({}, dropped), "OUTSIDE_AUDIENCE", now)
-    kept, dropped = eligible(slot.pool, now, ask.exclude)
-    state = target(slot, kept, dropped, facts, now, ask.explain)
-    if not state.kept:
-        return _default(slot, ask, state, "FALLBACK", now)
-    scores, rung, degraded = score(prepared, ask.customer, list(state.kept.values()))
-    return _answer(slot, ask, prepared, state, scores, rung, degraded)
+        dropped = {content.key: OUTSIDE for content in pool}
+        return _default(Narrowed(slot, ask, facts, Targeting({}, dropped)), "OUTSIDE_AUDIENCE", now)
+    always = slot.always if ask.candidates is None else frozenset()
+    kept, dropped = eligible(pool, ask, facts, now, always)
+    nothing = "CAPPED" if not kept and all_capped(dropped) else "FALLBACK"
+    if ask.explain and ask.candidates is None:
+        dropped.update(dict.fromkeys(slot.elsewhere, ELSEWHERE))
+    if ask.holdout:
+        dropped.update(dict.fromkeys(kept, HELD_OUT))
+        return _default(Narrowed(slot, ask, facts, Targeting({}, dropped)), "HOLDOUT", now)
+    state = target(slot, kept, dropped, facts, now, ask.explain, ask.candidates)
+    narrowed = Narrowed(slot, ask, facts, state)
+    return narrowed if state.kept else _default(narrowed, nothing, now)
 
 
 def all_facts(prepared: Prepared, ask: Ask, now: datetime) -> dict[str, Any]:
@@ -51,83 +98,99 @@ def all_facts(prepared: Prepared, ask: Ask, now: datetime) -> dict[str, Any]:
     return facts
 
 
-def score(
-    prepared: Prepared, customer: Profile | None, contents: Sequence[ContentItem]
-) -> tuple[dict[str, float], str, tuple[str, ...]]:
-    """Chance of conversion by content key, the rung that gave it, and what was missing."""
-    scorer = prepared.scorer
-    if scorer is not None and customer is not None and customer.facts:
-        try:
-            values = scorer.score_contents(customer.facts, contents)
-            return dict(zip((c.key for c in contents), values, strict=True)), FULL, ()
-        except ValueError as error:
-            missing = (f"scorer: {error}",)
-    else:
-        missing = ("no scorer",) if scorer is None else (UNKNOWN,)
-    priors = prepared.data.priors
-    if customer is not None and customer.scores:
-        stored = {c.key: customer.scores.get(c.key, priors.get(c.key, 0.0)) for c in contents}
-        return stored, MODEL, missing
-    if priors:
-        return {c.key: priors.get(c.key, 0.0) for c in contents}, PRIOR, missing
-    return {}, RULES, missing
+def score_of(prepared: Prepared, narrowed: Narrowed, live: Live | None = None) -> Scores:
+    """Scores for what was left."""
+    contents = list(narrowed.state.kept.values())
+    return score(prepared, narrowed.slot, narrowed.ask.customer, contents, narrowed.facts, live)
 
 
-def _answer(
-    slot: Slot,
-    ask: Ask,
-    prepared: Prepared,
-    state: Targeting,
-    scores: Mapping[str, float],
-    rung: str,
-    degraded: tuple[str, ...],
-) -> Resolution:
-    weighed = {key: _weigh(slot, content, scores, state) for key, content in state.kept.items()}
-    ranked = order(list(state.kept), weighed, state.shown)
-    exploration = slot.item.exploration if slot.item.policy == "epsilon" else 0.0
-    dice = partial(bucket, f"{ask.person}\x1f{ask.request_id}\x1f{prepared.number}\x1f{slot.item.key}")
-    picks = pick(ranked, state.shown, state.pins, ask.count or slot.item.count, exploration, dice)
-    items = tuple(_item(chosen, state, scores, weighed, rung) for chosen in picks)
-    for key in ranked:
-        if not any(chosen.key == key for chosen in picks):
-            state.dropped[key] = "ranked below the number asked for"
+def rank(prepared: Prepared, narrowed: Narrowed, now: datetime, live: Live | None = None) -> Resolution:
+    """Score what is left, fill the slots, and say why. Changes what is kept in `narrowed`: rank it once."""
+    slot, state = narrowed.slot, narrowed.state
+    scores = score_of(prepared, narrowed, live)
+    ranked = _fill(prepared, narrowed, scores, now)
+    state.dropped.update(ranked.left)
     return Resolution(
-        items,
-        rung,
+        tuple(_item(chosen, state, scores, ranked) for chosen in ranked.picks),
+        scores.rung,
         "TARGETING_MATCH" if any(trace.effects for trace in state.traces) else "RANKED",
         slot.item.policy,
         tuple(state.traces),
         state.dropped,
         tuple(state.campaigns),
-        degraded,
+        scores.degraded,
+        scores.basis,
+        dict(ranked.weighed),
     )
 
 
-def _weigh(slot: Slot, content: ContentItem, scores: Mapping[str, float], state: Targeting) -> float:
-    """Score × value (where value is the objective) × boosts; without any score every content starts at 1."""
-    base = scores.get(content.key, 0.0) if scores else 1.0
-    worth = content.value if slot.item.objective == "value" else 1.0
-    return base * worth * state.boosts.get(content.key, 1.0)
+def _fill(prepared: Prepared, narrowed: Narrowed, scores: Scores, now: datetime) -> Ranked:
+    """Without any score every content starts at 1, and rules alone tell them apart."""
+    slot, ask, state = narrowed.slot, narrowed.ask, narrowed.state
+    own = slot.worth if ask.candidates is None else {key: worth(c, slot.item) for key, c in state.kept.items()}
+    parts = {key: factors(c, slot.item, own[key], state.boosts.get(key, 1.0), now) for key, c in state.kept.items()}
+    whole = {key: product(found) if found else 1.0 for key, found in parts.items()}
+    weighed = {key: _base(scores, key) * factor for key, factor in whole.items()}
+    field = Field(
+        weighed,
+        Dice(f"{ask.person}\x1f{ask.request_id}\x1f{prepared.number}\x1f{slot.item.key}"),
+        slot.policy if scores.beliefs or not slot.policy.reads else EPSILON,
+        slot.item.exploration,
+        slot.item.temperature,
+        slot.item.bandit_width,
+        whole,
+        scores.beliefs,
+        _new(slot, state) if slot.item.new_share else frozenset(),
+        slot.item.new_share,
+        variety_of(slot.item, state.kept),
+    )
+    ranked = order(state.kept, weighed, state.shown)
+    picks, left = pick(ranked, state.shown, state.pins, ask.count or slot.item.count, field)
+    return Ranked(picks, left, weighed, parts)
 
 
-def _item(chosen: Pick, state: Targeting, scores: Mapping[str, float], weighed: Mapping[str, float], rung: str) -> Item:
-    key = chosen.key
-    reasons = list(state.reasons.get(key, ()))
-    if key in scores:
-        source = "prior rate" if rung == PRIOR else "scorer"
-        reasons.append(f"{source} gives a {scores[key]:.1%} chance of conversion")
-    if chosen.explored:
-        reasons.append("chosen by exploration")
-    return Item(state.kept[key], chosen.rank, weighed[key], chosen.propensity, tuple(reasons))
+def _base(scores: Scores, key: str) -> float:
+    return scores.values.get(key, 0.0) if scores.values else 1.0
 
 
-def _default(slot: Slot, ask: Ask, state: Targeting, reason: str, now: datetime) -> Resolution:
-    """The placement's default contents, in their order; no rule touches them, but their dates still hold."""
-    current = [content for content in slot.defaults if in_schedule(content, now)]
+def _new(slot: Slot, state: Targeting) -> frozenset[str]:
+    """Contents shown too seldom here to be judged; nobody is new where nothing was counted."""
+    counts = slot.counts
+    if counts is None:
+        return frozenset()
+    return frozenset(key for key in state.kept if sum(counts.get(key, (0.0,))) < slot.item.new_showings)
+
+
+def _item(chosen: Pick, state: Targeting, scores: Scores, ranked: Ranked) -> Item:
+    key, parts = chosen.key, ranked.parts[chosen.key]
+    told = formula(_base(scores, key), parts, ranked.weighed[key])
+    reasons = [*state.reasons.get(key, ()), scores.why(key), told if parts else "", *chosen.notes]
+    return Item(
+        state.kept[key],
+        chosen.rank,
+        ranked.weighed[key],
+        chosen.propensity,
+        tuple(reason for reason in reasons if reason),
+        told,
+        chosen.own.estimated,
+    )
+
+
+def _default(narrowed: Narrowed, reason: str, now: datetime) -> Resolution:
+    """The placement's default contents, in their order; no rule touches them, but they too must be eligible."""
+    slot, ask, state = narrowed.slot, narrowed.ask, narrowed.state
+    current, not_now = eligible(slot.defaults, ask, narrowed.facts, now, anywhere=True)
     items = tuple(
         Item(content, rank, None, 1.0, ("default content of the placement",))
-        for rank, content in enumerate(current[: ask.count or slot.item.count], start=1)
+        for rank, content in enumerate(list(current.values())[: ask.count or slot.item.count], start=1)
     )
     return Resolution(
-        items, DEFAULT, reason, slot.item.policy, tuple(state.traces), state.dropped, tuple(state.campaigns)
+        items,
+        DEFAULT,
+        reason,
+        slot.item.policy,
+        tuple(state.traces),
+        {**not_now, **state.dropped},
+        tuple(state.campaigns),
+        basis="default contents" if items else "nothing may be shown",
     )

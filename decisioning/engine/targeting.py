@@ -6,15 +6,15 @@ rule to claim it wins), SHOW puts contents before all others (the first rule wit
 ones are overruled), START CAMPAIGN is handed back as an effect, STOP ends the reading of rules.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from rules.language import explain
 
 from .eligibility import in_schedule
-from .prepare import PreparedRule, Slot, Step
+from .prepare import PreparedRule, Slot, Step, targets_of
 from .types import ContentItem, RuleTrace
 
 
@@ -44,22 +44,32 @@ def target(
     facts: Mapping[str, Any],
     now: datetime,
     full: bool,
+    own: Sequence[ContentItem] | None = None,
 ) -> Targeting:
-    """Run the slot's rules over the eligible contents. `full` adds each test's value to the trace."""
+    """Run the slot's rules over the eligible contents. `full` adds each test's value to the trace.
+
+    `own` are a caller's candidates: what rules aim at is looked for among them, with the attributes they came with.
+    """
     state = Targeting(kept, dropped)
     matched = frozenset(slot.index.matching(facts, now))
     for rule in slot.rules:
         if not in_schedule(rule.item, now):
             continue
         hit = rule.item.key in matched
-        if _run(rule, hit, state, explain(rule.condition, facts, now) if full else None):
+        steps = rule.then if hit else rule.otherwise
+        if own is not None:
+            steps = tuple(_aimed(step, own, now) for step in steps)
+        if _run(rule, hit, steps, state, explain(rule.condition, facts, now) if full else None):
             break
     return state
 
 
-def _run(rule: PreparedRule, hit: bool, state: Targeting, tests: dict[str, Any] | None) -> bool:
+def _aimed(step: Step, own: Sequence[ContentItem], now: datetime) -> Step:
+    return step if step.target is None else replace(step, targets=targets_of(step.target, own, now))
+
+
+def _run(rule: PreparedRule, hit: bool, steps: Sequence[Step], state: Targeting, tests: dict[str, Any] | None) -> bool:
     """Apply one rule's branch; whether it said STOP."""
-    steps = rule.then if hit else rule.otherwise
     effects: list[str] = []
     overruled: list[str] = []
     for step in steps:

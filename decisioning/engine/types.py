@@ -1,14 +1,20 @@
 """The shapes that pass between snapshot, resolver and doors; frozen, and the same in memory and as bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, field
 
+from rules.language.nodes import Condition
+
 
 class ContentItem(Struct, frozen=True):
-    """A content as a snapshot holds it. No placements means every placement."""
+    """A content as a snapshot holds it. No placements means every placement.
+
+    `stock` None is unlimited; `needs_consent` is the channel a customer must have consented to; `cap_count` showings
+    to one customer in `cap_hours`; `margin` is a share of `value` in [0, 1], None all of it; `boost` a factor > 0.
+    """
 
     key: str
     name: str
@@ -19,10 +25,22 @@ class ContentItem(Struct, frozen=True):
     placements: tuple[str, ...] = ()
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    stock: int | None = None
+    needs_consent: str = ""
+    cap_count: int | None = None
+    cap_hours: float = 24.0
+    margin: float | None = None
+    boost: float = 1.0
+    created_at: datetime | None = None
 
 
 class PlacementItem(Struct, frozen=True):
-    """A placement as a snapshot holds it; `exploration` is a share of slots in [0, 1]."""
+    """A placement as a snapshot holds it; `exploration` and `new_share` are shares of slots in [0, 1].
+
+    `temperature` is for softmax, `bandit_width` (α) and `bandit_facts` for the linear bandits. Of one value of
+    `diversity_attribute` at most `diversity_most` are shown; `diversity_weight` in [0, 1] is the weight of being
+    different, 0 off. `freshness_half_life_days` 0 is off. A content is new below `new_showings` showings.
+    """
 
     key: str
     name: str
@@ -33,6 +51,16 @@ class PlacementItem(Struct, frozen=True):
     exploration: float
     window_hours: float = 24.0
     defaults: tuple[str, ...] = ()
+    temperature: float = 0.2
+    bandit_width: float = 1.0
+    bandit_facts: tuple[str, ...] = ()
+    diversity_attribute: str = ""
+    diversity_most: int = 1
+    diversity_weight: float = 0.0
+    freshness_half_life_days: float = 0.0
+    new_share: float = 0.0
+    new_showings: int = 100
+    ledger_share: float = 1.0
 
 
 class RuleItem(Struct, frozen=True):
@@ -65,15 +93,28 @@ class KeyItem(Struct, frozen=True):
     expires_at: datetime | None = None
 
 
+class FilterItem(Struct, frozen=True):
+    """A named condition on contents, with the type of each value that a call gives it."""
+
+    key: str
+    text: str
+    types: dict[str, str]
+
+
 class ScorerItem(Struct, frozen=True):
-    """The active scorer: its version (the artefact's id) and its verified bytes."""
+    """The active scorer: its version (the artefact's id), its verified bytes, and when it was trained."""
 
     version: int
     data: bytes
+    trained_at: datetime | None = None
 
 
 class SnapshotData(Struct, frozen=True):
-    """Everything a decision needs, without number or age. `priors` is the smoothed conversion rate by content."""
+    """Everything a decision needs, without number or age. `priors` is the smoothed conversion rate by content.
+
+    `posteriors` counts (successes, failures) by placement and content; `bandits` holds each placement's linear bandit
+    as bytes; `segment_priors` rates by segment key, or by fact of the moment ("device=mobile"), and content.
+    """
 
     contents: tuple[ContentItem, ...] = ()
     placements: tuple[PlacementItem, ...] = ()
@@ -82,6 +123,10 @@ class SnapshotData(Struct, frozen=True):
     keys: tuple[KeyItem, ...] = ()
     scorer: ScorerItem | None = None
     priors: dict[str, float] = field(default_factory=dict)
+    posteriors: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    bandits: dict[str, bytes] = field(default_factory=dict)
+    segment_priors: dict[str, dict[str, float]] = field(default_factory=dict)
+    filters: tuple[FilterItem, ...] = ()
 
 
 class Profile(Struct, frozen=True):
@@ -104,7 +149,10 @@ class Profile(Struct, frozen=True):
 class Ask(Struct, frozen=True):
     """One placement's question. `customer` is None for somebody nobody knows yet; `person` is the id they came with.
 
-    `person` and `request_id` seed the dice, so the same request rolls the same numbers.
+    `person` and `request_id` seed the dice, so the same request rolls the same numbers. `candidates` are the caller's
+    own contents and replace the placement's; `filter` is a condition on contents; `shown` maps a content to the moments
+    at which this customer saw it; `taken` are contents that other placements of the page show; a customer in the
+    `holdout` gets the default contents.
     """
 
     placement: str
@@ -115,16 +163,27 @@ class Ask(Struct, frozen=True):
     request_id: str = ""
     exclude: frozenset[str] = frozenset()
     explain: bool = False
+    candidates: tuple[ContentItem, ...] | None = None
+    filter: Condition | None = None
+    shown: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
+    holdout: bool = False
 
 
 class Item(Struct, frozen=True):
-    """One chosen content. `score` is after boosts; `propensity` is the chance this slot had of showing it."""
+    """One chosen content. `score` is after all factors, and `formula` shows them.
+
+    `propensity` is the chance this slot had of showing it, given what stands in the slots above; where it is
+    `propensity_estimated` it was counted in draws.
+    """
 
     content: ContentItem
     rank: int
     score: float | None
     propensity: float
     reasons: tuple[str, ...]
+    formula: str = ""
+    propensity_estimated: bool = False
 
 
 class RuleTrace(Struct, frozen=True, omit_defaults=True):
@@ -139,7 +198,10 @@ class RuleTrace(Struct, frozen=True, omit_defaults=True):
 
 
 class Resolution(Struct, frozen=True):
-    """The answer for one placement, with everything needed to explain it."""
+    """The answer for one placement, with everything needed to explain it.
+
+    `basis` says what the scores stand on, in words; `scores` has the score of every content that reached the ranking.
+    """
 
     items: tuple[Item, ...]
     rung: str
@@ -149,3 +211,5 @@ class Resolution(Struct, frozen=True):
     dropped: dict[str, str] = field(default_factory=dict)
     campaigns: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
+    basis: str = ""
+    scores: dict[str, float] = field(default_factory=dict)

@@ -1,15 +1,17 @@
 """The shapes of a decide call, in and out, and the errors a client may meet; msgspec reads and writes them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 Key = Annotated[str, Meta(min_length=1, max_length=100)]
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
+Kind = Literal["user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id"]
+Mode = Literal["execute", "prefetch", "dry_run"]
 MAX_BODY = 256 * 1024
-MAX_PLACEMENTS = 20
+MAX_PLACEMENTS, MAX_CANDIDATES, MAX_EVENTS = 20, 500, 20
 
 
 class PlacementAsk(Struct, forbid_unknown_fields=True, frozen=True):
@@ -19,17 +21,46 @@ class PlacementAsk(Struct, forbid_unknown_fields=True, frozen=True):
     n: Annotated[int, Meta(ge=1, le=50)] | None = None
 
 
+class Candidate(Struct, forbid_unknown_fields=True, frozen=True):
+    """A content of the caller's own, or one of ours by its key, with attributes of the moment laid over its own."""
+
+    id: Key
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class FilterAsk(Struct, forbid_unknown_fields=True, frozen=True):
+    """A filter by its key, and the values of its parameters."""
+
+    name: Key
+    values: dict[str, Any] = field(default_factory=dict)
+
+
 class DecideRequest(Struct, forbid_unknown_fields=True, frozen=True):
-    """The body of `POST /v1/decide`. One of `customer_id` and `anonymous_id` says for whom."""
+    """The body of `POST /v1/decide`. One of `customer_id`, `anonymous_id` and `identifiers` says for whom.
+
+    `candidates` stand in place of the placements' contents; `filter` narrows either. `mode`: "execute" counts as
+    shown, "prefetch" when its impression comes, "dry_run" never. `events` are stored first, as `/v1/batch` does.
+    """
 
     placements: Annotated[list[Key | PlacementAsk], Meta(min_length=1, max_length=MAX_PLACEMENTS)]
     customer_id: Id | None = None
     anonymous_id: Id | None = None
+    identifiers: dict[Kind, Id] | None = None
     request_id: Annotated[str, Meta(max_length=100)] = ""
     context: dict[str, Any] = field(default_factory=dict)
-    exclude: Annotated[list[str], Meta(max_length=500)] = field(default_factory=list)
+    candidates: Annotated[list[Key | Candidate], Meta(max_length=MAX_CANDIDATES)] | None = None
+    filter: FilterAsk | None = None
+    mode: Mode = "execute"
     explain: bool = False
-    dry_run: bool = False
+    render: bool = False
+    events: Annotated[list[dict[str, Any]], Meta(max_length=MAX_EVENTS)] = field(default_factory=list)
+    exclude: Annotated[list[str], Meta(max_length=500)] = field(default_factory=list)
+    no_repeats: bool = False
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing may be kept, cached or counted."""
+        return self.mode == "dry_run"
 
 
 class ItemAnswer(Struct, omit_defaults=True):
@@ -42,10 +73,12 @@ class ItemAnswer(Struct, omit_defaults=True):
     token: str
     content: dict[str, Any]
     reasons: tuple[str, ...] = ()
+    propensity_estimated: bool = False
 
 
 class PlacementAnswer(Struct, omit_defaults=True):
-    """One placement's decision."""
+    """One placement's decision. `basis` is what the scores stand on, in words; `rule` the first that changed something;
+    `missing_ids` are unknown candidates."""
 
     key: str
     decision_id: str
@@ -53,9 +86,13 @@ class PlacementAnswer(Struct, omit_defaults=True):
     reason: str
     policy: str
     items: list[ItemAnswer]
+    basis: str = ""
+    rule: str | None = None
+    experiment: dict[str, str] | None = None
     rules: tuple[Any, ...] = ()
     start_campaigns: tuple[str, ...] = ()
     dropped: dict[str, str] = field(default_factory=dict)
+    missing_ids: tuple[str, ...] = ()
 
 
 class ErrorItem(Struct):
@@ -66,26 +103,34 @@ class ErrorItem(Struct):
     placement: str | None = None
 
 
+class AsOf(Struct):
+    """How old what was used is: the customer's facts, their segments, and when the scorer learned."""
+
+    profile: datetime | None = None
+    segments: datetime | None = None
+    scorer: datetime | None = None
+
+
 class Core(Struct):
     """The part of an answer that is the same for an identical request: what the reply cache keeps."""
 
+    decision_id: str
     snapshot: int | None
     snapshot_age_s: float | None
     scorer: int | None
     rung: str
     degraded: list[str]
-    as_of: datetime | None
+    as_of: AsOf
     placements: list[PlacementAnswer]
     errors: list[ErrorItem]
 
 
 class Answer(Struct):
-    """The body of a 200: what concerns this request, around the decision itself."""
+    """The beginning of the body of a 200: what concerns this request; the decision itself follows."""
 
     request_id: str
     cache: str
     took_ms: float
-    decision: msgspec.Raw
 
 
 class Refused(Exception):

@@ -1,7 +1,8 @@
 """`POST /v1/decide` without a framework: key and body in, status and body out; no database on the way.
 
 Read the key from the snapshot, decode, one Redis round trip for customer and cached reply, resolve each placement,
-encode, cache, append to the ledger. Whatever is down, the answer is a 200 that names its rung.
+encode, cache, append to the ledger. Whatever is down, the answer is a 200 that names its rung. Only events that come
+with the question are stored first, and that asks the database.
 """
 
 import logging
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from hashlib import blake2b
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -19,28 +21,24 @@ from ..customers.intake.strict import refuse_depth, refuse_nul
 from ..engine.eligibility import next_change
 from ..engine.prepare import Prepared
 from ..engine.resolver import DEFAULT, LADDER, UNKNOWN, resolve
-from ..engine.types import Ask, Profile, Resolution
+from ..engine.types import Profile, Resolution
 from ..models import Decision
-from ..store import tokens
 from ..store.ledger import Ledger
 from ..store.profiles import Found, Profiles
 from ..store.snapshot import age_seconds
-from .contract import (
-    MAX_BODY,
-    Answer,
-    Core,
-    DecideRequest,
-    ErrorItem,
-    ItemAnswer,
-    PlacementAnswer,
-    PlacementAsk,
-    Refused,
-)
+from .asking import CUSTOMER, Asker, asker_of, caps_of
+from .contract import MAX_BODY, Answer, AsOf, Core, DecideRequest, ErrorItem, PlacementAnswer, Refused
+from .first import take_first
 from .origin import NOWHERE, Origin, placed
+from .recording import answer_of, row_of
+from .timing import Stages
 
 log = logging.getLogger(__name__)
 
+Asking = TypeVar("Asking", bound=Any)
+
 UNKNOWN_PLACEMENT = "unknown_placement"
+FAILED = "It could not be decided; the server's log says why."
 
 _decoder = msgspec.json.Decoder(DecideRequest)
 _encoder = msgspec.json.Encoder()
@@ -55,187 +53,149 @@ def decide(
     now: datetime,
     cache_seconds: float,
     origin: Origin = NOWHERE,
+    stages: Stages | None = None,
+    may_tell: bool = True,
 ) -> tuple[int, bytes]:
-    """Answer one request whose key was already accepted. Errors are bodies too; nothing is raised."""
-    started = time.perf_counter()
+    """Answer one request whose key was already accepted. Errors are bodies too; nothing is raised.
+
+    `stages` is told when each ends; `may_tell` is whether the key allows events to come with the question.
+    """
+    started, stages = time.perf_counter(), stages or Stages()
     try:
         request = placed(read(body), origin)
+        if request.events and not may_tell:
+            raise Refused(403, "wrong_scope", "This API key may not 'track', so no events may come with the question.")
         if prepared is None:
+            ledger.answered("none", now)
             return 200, _nothing(request, started)
-        found = _find(profiles, request, prepared.number)
-        if found.reply is not None and not request.dry_run:
+        asker = asker_of(request, prepared)
+        refused = take_first(request, asker.names, profiles, now) if request.events else []
+        stages.mark("read")
+        found = _find(profiles, request, asker, prepared)
+        stages.mark("profile")
+        if found.reply is not None and not request.dry_run and not request.events:
+            ledger.answered("hit", now)
             return 200, _wrap(request, "hit", started, found.reply)
-        core, rows = _core(prepared, request, found, now)
-    except Refused as refused:
-        return refused.status, refused.body()
+        core, rows = _core(prepared, request, asker, found, now, refused)
+    except Refused as error:
+        return error.status, error.body()
+    stages.mark("resolve")
     encoded = _encoder.encode(core)
     if not request.dry_run:
+        ledger.answered("miss", now)
         for row in rows:
-            ledger.append(row)
-        if found.reply_key:
+            ledger.append(row, prepared.slots[row.placement].item.ledger_share)
+        if request.mode == "execute":
+            profiles.note_shown(found, capped_in(core, prepared), now)
+        if found.reply_key and not request.events:
             profiles.remember(found.reply_key, encoded, _lifetime(prepared, now, cache_seconds))
     return 200, _wrap(request, "miss", started, encoded)
 
 
 def read(body: bytes) -> DecideRequest:
     """Decode and check a body; raises Refused with the field at fault."""
-    if len(body) > MAX_BODY:
-        raise Refused(413, "too_large", f"The body is larger than {MAX_BODY // 1024} KiB.")
+    return decoded(_decoder, body, MAX_BODY)
+
+
+def decoded(decoder: msgspec.json.Decoder[Asking], body: bytes, longest: int) -> Asking:
+    """A question as its type says; raises Refused with the field at fault."""
+    if len(body) > longest:
+        raise Refused(413, "too_large", f"The body is larger than {longest // 1024} KiB.")
     try:
         refuse_nul(body)
-        request = _decoder.decode(body)
+        request = decoder.decode(body)
         refuse_depth(request.context, body)
+        refuse_depth([one.attributes for one in request.candidates or () if not isinstance(one, str)], body)
     except (ValueError, RecursionError) as error:
         raise Refused(400, "invalid_request", f"The body cannot be read: {error}") from None
-    if (request.customer_id is None) == (request.anonymous_id is None):
-        raise Refused(400, "invalid_request", "Say for whom: give either customer_id or anonymous_id.")
     return request
 
 
-def _find(profiles: Profiles, request: DecideRequest, snapshot: int) -> Found:
-    kind = "customer_id" if request.customer_id is not None else "anonymous_id"
-    value = request.customer_id or request.anonymous_id or ""
+def _find(profiles: Profiles, request: DecideRequest, asker: Asker, prepared: Prepared) -> Found:
     asked = msgspec.structs.replace(request, request_id="")
-    digest = blake2b(_canonical.encode((snapshot, asked)), digest_size=16).hexdigest()
-    found = profiles.find(kind, value, digest)
-    if found.profile is None and found.reachable and found.complete and kind == "customer_id":
-        raise Refused(
-            404,
-            "unknown_customer",
-            f"No customer has the id {value!r}. Send an identify event for them first, or ask with anonymous_id.",
-        )
+    digest = blake2b(_canonical.encode((prepared.number, asked)), digest_size=16).hexdigest()
+    found = profiles.find_any(asker.names, digest, capped=bool(caps_of(prepared)))
+    if found.profile is None and found.reachable and found.complete and asker.names[0][0] == CUSTOMER:
+        cure = "Send an identify event for them first, or ask with anonymous_id."
+        raise Refused(404, "unknown_customer", f"No customer has the id {asker.person!r}. {cure}")
     return found
 
 
-def _core(prepared: Prepared, request: DecideRequest, found: Found, now: datetime) -> tuple[Core, list[Decision]]:
+def _core(
+    prepared: Prepared, request: DecideRequest, asker: Asker, found: Found, now: datetime, refused: list[ErrorItem]
+) -> tuple[Core, list[Decision]]:
     """Resolve every placement; one that fails is named in `errors` and spoils no other."""
     answers: list[PlacementAnswer] = []
     rows: list[Decision] = []
-    errors: list[ErrorItem] = []
+    errors = list(refused)
     away = [] if found.reachable else ["profiles unreachable"]
     if not found.complete:
         away.append("profiles incomplete")
     degraded = list(away)
-    for wanted in request.placements:
-        ask = _ask(wanted, request, found.profile)
-        if ask.placement not in prepared.slots:
-            errors.append(_unknown(ask.placement, prepared))
+    call = call_id()
+    taken: frozenset[str] = frozenset()
+    for number, wanted in enumerate(request.placements, start=1):
+        key, count = (wanted, None) if isinstance(wanted, str) else (wanted.key, wanted.n)
+        if key not in prepared.slots:
+            errors.append(unknown(key, prepared))
             continue
+        decision_id = UUID(int=call.int + number)
+        ask = asker.ask(key, count, found.profile, found.shown, taken)
         try:
             resolution = resolve(prepared, ask, now)
         except Exception:
             # A decision is answered whatever happens; what happened is for the operator.
-            log.exception("placement %s could not be decided on snapshot %s", ask.placement, prepared.number)
-            errors.append(ErrorItem("failed", "It could not be decided; the server's log says why.", ask.placement))
+            log.exception("placement %s could not be decided on snapshot %s", key, prepared.number)
+            errors.append(ErrorItem("failed", FAILED, key))
+            policy = prepared.slots[key].item.policy
+            answers.append(PlacementAnswer(key, str(decision_id), DEFAULT, "ERROR", policy, []))
             continue
-        decision_id = uuid7()
-        answers.append(_answer(ask, resolution, decision_id))
-        rows.append(row_of(decision_id, prepared, ask, resolution, now, Decision.Source.API))
-        for note in resolution.degraded:
-            # Somebody who cannot be looked up is not somebody unknown.
-            if note not in degraded and (note != UNKNOWN or not away):
-                degraded.append(note)
-    if all(error.code == UNKNOWN_PLACEMENT for error in errors) and not answers:
+        answers.append(answer_of(ask, resolution, decision_id, asker, now))
+        rows.append(row_of(decision_id, prepared, ask, resolution, now, Decision.Source.API, asker.asked))
+        if request.no_repeats:
+            taken |= {item.content.key for item in resolution.items}
+        degraded += _missing(resolution, degraded, away)
+    errors += asker.complaints
+    if not answers and all(error.code == UNKNOWN_PLACEMENT for error in errors):
         raise Refused(404, UNKNOWN_PLACEMENT, " ".join(error.message for error in errors))
+    scorer = prepared.data.scorer if prepared.scorer else None
     core = Core(
+        str(call),
         prepared.number,
         round(age_seconds(prepared), 1),
-        prepared.data.scorer.version if prepared.scorer and prepared.data.scorer else None,
+        scorer.version if scorer else None,
         max((answer.rung for answer in answers), key=LADDER.index, default=DEFAULT),
         degraded,
-        found.profile.facts_at if found.profile else None,
+        as_of(found.profile, prepared),
         answers,
         errors,
     )
     return core, rows
 
 
-def _ask(wanted: str | PlacementAsk, request: DecideRequest, customer: Profile | None) -> Ask:
-    key, count = (wanted, None) if isinstance(wanted, str) else (wanted.key, wanted.n)
-    person = request.customer_id or f"anonymous:{request.anonymous_id}"
-    return Ask(
-        key,
-        count,
-        customer,
-        request.context,
-        person,
-        request.request_id,
-        frozenset(request.exclude),
-        request.explain,
-    )
+def call_id() -> UUID:
+    """The id of a call: those of its placements' decisions follow it, one by one."""
+    return UUID(int=uuid7().int & ~0xFF)
 
 
-def _answer(ask: Ask, resolution: Resolution, decision_id: UUID) -> PlacementAnswer:
-    items = [
-        ItemAnswer(
-            item.content.key,
-            item.rank,
-            item.score,
-            item.propensity,
-            tokens.issue(decision_id, item.content.key),
-            {"name": item.content.name, **item.content.body},
-            item.reasons,
-        )
-        for item in resolution.items
-    ]
-    return PlacementAnswer(
-        ask.placement,
-        str(decision_id),
-        resolution.rung,
-        resolution.reason,
-        resolution.policy,
-        items,
-        resolution.rules,
-        resolution.campaigns,
-        resolution.dropped if ask.explain else {},
-    )
+def as_of(profile: Profile | None, prepared: Prepared) -> AsOf:
+    """How old what was used is."""
+    at = profile.facts_at if profile else None
+    return AsOf(at, at, prepared.data.scorer.trained_at if prepared.scorer and prepared.data.scorer else None)
 
 
-def row_of(
-    decision_id: UUID,
-    prepared: Prepared,
-    ask: Ask,
-    resolution: Resolution,
-    now: datetime,
-    source: str,
-) -> Decision:
-    """The ledger's row: the answer and all it was decided from, so that it can be explained and trained on."""
-    customer = ask.customer
-    return Decision(
-        id=decision_id,
-        at=now,
-        customer_id=customer.id if customer else None,
-        customer_key=customer.key if customer else ask.person[:200],
-        placement=ask.placement,
-        source=source,
-        request_id=ask.request_id,
-        snapshot=prepared.number,
-        scorer=prepared.data.scorer.version if prepared.scorer and prepared.data.scorer else None,
-        rung=resolution.rung,
-        reason=resolution.reason,
-        policy=resolution.policy,
-        items=[
-            {
-                "key": item.content.key,
-                "rank": item.rank,
-                "score": item.score,
-                "propensity": item.propensity,
-                "reasons": list(item.reasons),
-            }
-            for item in resolution.items
-        ],
-        explanation={
-            "rules": msgspec.to_builtins(resolution.rules),
-            "dropped": resolution.dropped,
-            "campaigns": list(resolution.campaigns),
-            "segments": list(customer.segments) if customer else [],
-        },
-        facts=customer.facts if customer else {},
-        context=dict(ask.context),
-    )
+def capped_in(core: Core, prepared: Prepared) -> dict[str, float]:
+    """What is shown of the contents that may be seen only so often, with the hours of each cap."""
+    shown = {item.id for answer in core.placements for item in answer.items}
+    return {key: hours for key, hours in caps_of(prepared).items() if key in shown}
 
 
-def _unknown(placement: str, prepared: Prepared) -> ErrorItem:
+def _missing(resolution: Resolution, degraded: Sequence[str], away: Sequence[str]) -> list[str]:
+    """What was missing and is not said yet. Somebody who cannot be looked up is not somebody unknown."""
+    return [note for note in resolution.degraded if note not in degraded and (note != UNKNOWN or not away)]
+
+
+def unknown(placement: str, prepared: Prepared) -> ErrorItem:
     near: Sequence[str] = get_close_matches(placement, prepared.slots, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else "Create it in the admin under Placements, or activate it."
     return ErrorItem(UNKNOWN_PLACEMENT, f"There is no active placement {placement!r}. {hint}", placement)
@@ -250,10 +210,11 @@ def _lifetime(prepared: Prepared, now: datetime, cache_seconds: float) -> int:
 
 def _wrap(request: DecideRequest, cache: str, started: float, core: bytes) -> bytes:
     took = round((time.perf_counter() - started) * 1000, 3)
-    return _encoder.encode(Answer(request.request_id, cache, took, msgspec.Raw(core)))
+    # Two objects become one: what is cached is not decoded for it.
+    return _encoder.encode(Answer(request.request_id, cache, took))[:-1] + b"," + core[1:]
 
 
 def _nothing(request: DecideRequest, started: float) -> bytes:
     """The answer of a process that never had a snapshot: nothing to show, said so."""
-    core = Core(None, None, None, DEFAULT, ["no snapshot yet"], None, [], [])
+    core = Core(str(call_id()), None, None, None, DEFAULT, ["no snapshot yet"], AsOf(), [], [])
     return _wrap(request, "miss", started, _encoder.encode(core))

@@ -1,22 +1,47 @@
-"""A decision's id in; everything it was decided from, in words and values, out: the ledger's row read back."""
+"""A decision in; everything it was decided from, in words and values, out: for operators, and for the customer.
 
-from typing import Any
+The row of the ledger says what was answered. What it does not keep (rules that did not match, the values of their
+tests, the shares of a score) is read from the snapshot of then, on which the same question is decided once more.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
 from uuid import UUID
 
-from rules.language import RuleError, explain, parse
-from rules.language.nodes import Rule
-from rules.models import Revision, Segment
+from campaigns.models import Content
+from rules.language.facts import Fact, built_in
 
-from ..engine.context import context_facts
+from ..customers import profile
+from ..customers.facts import defining
+from ..customers.facts.catalogue import catalogue_facts
+from ..engine.prepare import Prepared
+from ..engine.types import ContentItem
+from ..learning.contributions import Factor, contributions
 from ..models import Decision, Outcome
+from ..store.catalogue import CONTEXT_FACTS
+from . import path
+from .rerun import Again, once_more, unknown
+from .tested import rules_of, seen, text_of
+from .wording import FOR_ALL, FOR_YOU, because, plainly
+
+TOP: Final = 12
+SCORED: Final = "scorer gives"
+RAISED: Final = ("shown by rule", "boost by", "pinned at")
+PERSONAL: Final = frozenset({"full", "rules+model"})
 
 
 def explained(decision_id: UUID) -> dict[str, Any] | None:
-    """The decision with its facts, items, rules (each test with the value it saw) and outcomes; None if unknown."""
+    """The decision with its facts, candidates, rules, scores, versions and outcomes; None if nobody knows the id."""
     row = Decision.objects.filter(pk=decision_id).first()
-    if row is None:
-        return None
-    outcomes = Outcome.objects.filter(decision_id=decision_id).order_by("at", "pk")
+    return explain_row(row) if row else None
+
+
+def explain_row(row: Decision) -> dict[str, Any]:
+    """The same for a row in hand."""
+    again, known = once_more(row), labelled()
+    # Of a row outside of the sample, `again` holds what deciding it again gave.
+    names = _names(row, again.prepared)
+    reasons = {item["key"]: _sentence(item, again, known) for item in row.items}
     return {
         "decision_id": str(row.pk),
         "at": row.at.isoformat(),
@@ -24,47 +49,138 @@ def explained(decision_id: UUID) -> dict[str, Any] | None:
         "placement": row.placement,
         "source": row.source,
         "request_id": row.request_id,
-        "snapshot": row.snapshot,
-        "scorer": row.scorer,
         "rung": row.rung,
         "reason": row.reason,
         "policy": row.policy,
-        "items": row.items,
-        "rules": [_rule(trace, row) for trace in row.explanation.get("rules", [])],
+        "snapshot": row.snapshot,
+        "scorer": row.scorer,
+        "versions": _versions(row, again.prepared),
+        "because": next(iter(reasons.values()), ""),
+        "items": _items(again, names, reasons),
+        "path": path.path(row),
+        "candidates": path.candidates(row, names),
+        "rules": rules_of(again),
+        "basis": again.resolution.basis if again.resolution else None,
+        "scores": _scores(again, known),
         "dropped": row.explanation.get("dropped", {}),
         "start_campaigns": row.explanation.get("campaigns", []),
+        "segments": row.explanation.get("segments", []),
         "facts": row.facts,
         "context": row.context,
-        "outcomes": [
-            {"content": o.content, "type": o.kind, "value": o.value, "at": o.at.isoformat()} for o in outcomes
-        ],
+        "asked": row.asked,
+        "whole": row.whole,
+        "unknown": unknown(row),
+        "decided_again": {"same": again.resolution is not None, "note": again.note},
+        "outcomes": outcomes_of(row.pk),
     }
 
 
-def _rule(trace: dict[str, Any], row: Decision) -> dict[str, Any]:
-    """The trace with the revision's text and, from the facts kept, each test's value and result."""
-    revision = Revision.objects.filter(rule__key=trace["key"], number=trace["revision"]).first()
-    if revision is None:
-        return trace
-    return {**trace, "text": revision.text, "tests": trace.get("tests") or _tests(revision.text, row)}
+def _items(again: Again, names: Mapping[str, str], because: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The chosen contents with their names, the formula of each score, and the sentence for the customer."""
+    formulas = {item.content.key: item.formula for item in again.resolution.items} if again.resolution else {}
+    told = []
+    for item in again.row.items:
+        key = item["key"]
+        more = {"name": names.get(key), "formula": formulas.get(key, ""), "because": because.get(key, FOR_YOU)}
+        told.append({**item, **more})
+    return told
 
 
-def _tests(text: str, row: Decision) -> Any:
-    try:
-        node = parse(text)
-    except RuleError:
-        return None
-    return explain(node.condition, seen(row), row.at) if isinstance(node, Rule) else None
+def outcomes_of(decision_id: UUID) -> list[dict[str, Any]]:
+    """What followed, in the order of time."""
+    rows = Outcome.objects.filter(decision_id=decision_id).order_by("at", "pk")
+    return [{"content": o.content, "type": o.kind, "value": o.value, "at": o.at.isoformat()} for o in rows]
 
 
-def seen(row: Decision) -> dict[str, Any]:
-    """The facts the rules saw, put together again from what the ledger kept."""
-    keys = list(row.explanation.get("segments", []))
-    names = list(Segment.objects.filter(key__in=keys).order_by("key").values_list("name", flat=True))
+def labelled() -> dict[str, Fact]:
+    """Every fact by its name, as it is called and described."""
+    own = {**catalogue_facts(profile.vocabulary()), **defining.published().catalogue()}
+    return {**own, **CONTEXT_FACTS, **built_in()}
+
+
+def _names(row: Decision, prepared: Prepared | None) -> dict[str, str]:
+    """What contents were called then, or are called now."""
+    keys = {item["key"] for item in row.items} | set(row.explanation.get("dropped", {}))
+    now = dict(Content.objects.filter(key__in=keys).values_list("key", "name"))
+    then = {content.key: content.name for content in prepared.data.contents} if prepared else {}
+    return {key: then.get(key) or now[key] for key in keys if key in then or key in now}
+
+
+def _versions(row: Decision, prepared: Prepared | None) -> dict[str, Any]:
+    rules = {rule["key"]: rule["revision"] for rule in row.explanation.get("rules", [])}
     return {
-        **row.facts,
-        "customer_id": row.customer_key,
-        "segments": keys,
-        "customer_segment": keys + names,
-        **context_facts(row.context, row.at),
+        "snapshot": row.snapshot,
+        "snapshot_built_at": prepared.built_at.isoformat() if prepared else None,
+        "scorer": row.scorer,
+        "rules": rules,
+        "facts_at": row.asked.get("facts_at"),
     }
+
+
+# -- scores
+
+
+def _scores(again: Again, known: Mapping[str, Fact]) -> dict[str, Any] | None:
+    """Why the first content has its chance: shares in log-odds, the largest first. None where no scorer ranked."""
+    row, winner = again.row, _winner(again)
+    scorer = again.prepared.scorer if again.prepared else None
+    ranked = any(reason.startswith(SCORED) for item in row.items[:1] for reason in item.get("reasons", ()))
+    if winner is None or scorer is None or row.rung != "full" or not ranked:
+        return None
+    told = contributions(scorer, row.facts, winner)
+    rest = told.factors[TOP:]
+    return {
+        "id": winner.key,
+        "scorer": row.scorer,
+        "kind": scorer.kind,
+        "chance": told.chance,
+        "log_odds": told.log_odds,
+        "base": told.base,
+        "factors": [_factor(factor, known) for factor in told.factors[:TOP]],
+        "others": {"count": len(rest), "share": sum(factor.share for factor in rest)},
+        "score": row.items[0].get("score"),
+    }
+
+
+def _winner(again: Again) -> ContentItem | None:
+    if again.resolution and again.resolution.items:
+        return again.resolution.items[0].content
+    contents = again.prepared.data.contents if again.prepared and again.row.items else ()
+    return next((content for content in contents if content.key == again.row.items[0]["key"]), None)
+
+
+def _factor(factor: Factor, known: Mapping[str, Fact]) -> dict[str, Any]:
+    attribute = factor.key.replace("_", " ")
+    label = {
+        "fact": known[factor.key].label if factor.key in known else factor.key,
+        "content": f"The content's {attribute}",
+        "cross": f"The customer's taste for the content's {attribute}",
+    }[factor.source]
+    told = {"name": factor.name, "of": factor.source, "label": label, "value": factor.value, "share": factor.share}
+    return told | {"words": plainly(label, factor.value, factor.share)}
+
+
+# -- words for the customer
+
+
+def _sentence(item: Mapping[str, Any], again: Again, known: Mapping[str, Fact]) -> str:
+    """Why this content was chosen, in words that a customer may read."""
+    row, facts = again.row, seen(again)
+    for text in _texts(item, again):
+        if told := because(text, facts, row.at, known):
+            return told
+    acted = any(rule.get("matched") and rule.get("effects") for rule in row.explanation.get("rules", []))
+    return FOR_YOU if row.rung in PERSONAL or (acted and row.rung != path.DEFAULT) else FOR_ALL
+
+
+def _texts(item: Mapping[str, Any], again: Again) -> list[str]:
+    """The rules whose THEN helped this content, in their order: their texts of then."""
+    reasons = [reason for reason in item.get("reasons", ()) if reason.startswith(RAISED)]
+    texts = {rule.key: rule.text for rule in again.prepared.data.rules} if again.prepared else {}
+    found = []
+    for rule in again.row.explanation.get("rules", []):
+        named = any(reason.rstrip(")").endswith(f"rule {rule['key']}") for reason in reasons)
+        narrowed = any(effect.startswith("ONLY") for effect in rule.get("effects", ()))
+        if rule.get("matched") and (named or narrowed):
+            found.append(texts.get(rule["key"]) or text_of(rule))
+    return [text for text in found if text]

@@ -10,8 +10,8 @@ from ..engine.types import Ask
 from ..models import Decision
 from ..store.profiles import compose
 from ..store.snapshot import holder
-from .decide import row_of
 from .deliver import ChosenContents
+from .recording import row_of
 
 
 class NoSnapshot(RuntimeError):
@@ -29,6 +29,7 @@ def choose(customer_key: str, placement_key: str, now: datetime) -> ChosenConten
     # A message's decision is its own request, so that exploration differs from message to message.
     ask = Ask(placement_key, None, profile, {}, customer_key, str(decision_id))
     resolution = resolve(prepared, ask, now)
-    row_of(decision_id, prepared, ask, resolution, now, Decision.Source.CAMPAIGN).save(force_insert=True)
+    row = row_of(decision_id, prepared, ask, resolution, now, Decision.Source.CAMPAIGN, {"mode": "execute"})
+    row.save(force_insert=True)
     contents = [{"key": item.content.key, "name": item.content.name, **item.content.body} for item in resolution.items]
     return ChosenContents(decision_id, contents)

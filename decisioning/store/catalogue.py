@@ -26,6 +26,8 @@ ATTRIBUTES = {
     "name": Fact("name", "text", label="name of the content"),
     "tags": Fact("tags", "text_list", label="tags of the content"),
     "value": Fact("value", "number", label="worth of one conversion"),
+    "stock": Fact("stock", "number", label="how many there are"),
+    "margin": Fact("margin", "number", label="share of its worth that is earned"),
 }
 
 

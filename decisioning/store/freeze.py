@@ -5,13 +5,23 @@ import logging
 import msgspec
 from django.utils import timezone
 
-from campaigns.models import Content, Placement
+from campaigns.models import Content, Filter, Placement
 from rules.models import Rule, Segment
 
-from ..engine.types import ContentItem, KeyItem, PlacementItem, RuleItem, ScorerItem, SegmentItem, SnapshotData
+from ..engine.types import (
+    ContentItem,
+    FilterItem,
+    KeyItem,
+    PlacementItem,
+    RuleItem,
+    ScorerItem,
+    SegmentItem,
+    SnapshotData,
+)
 from ..learning.scorer import Scorer
 from ..models import ApiKey, Artefact
 from . import artefacts
+from .counts import counted
 
 log = logging.getLogger(__name__)
 
@@ -19,14 +29,20 @@ log = logging.getLogger(__name__)
 def freeze() -> SnapshotData:
     """Read everything a decision needs in a handful of queries."""
     scorer, priors = _scorer()
+    contents, placements = _contents(), _placements()
+    counts = counted(placements, (content.key for content in contents), priors)
     return SnapshotData(
-        contents=_contents(),
-        placements=_placements(),
+        contents=contents,
+        placements=placements,
         rules=_rules(),
         segments=tuple(SegmentItem(s.key, s.name) for s in Segment.objects.filter(active=True).order_by("key")),
         keys=_keys(),
         scorer=scorer,
-        priors=priors,
+        priors=dict(counts.priors),
+        posteriors=counts.posteriors,
+        bandits=counts.bandits,
+        segment_priors=counts.segment_priors,
+        filters=tuple(FilterItem(row.key, row.condition, row.types) for row in Filter.objects.filter(active=True)),
     )
 
 
@@ -43,6 +59,13 @@ def _contents() -> tuple[ContentItem, ...]:
             tuple(sorted(p.key for p in row.placements.all())),
             row.starts_at,
             row.ends_at,
+            row.stock,
+            row.needs_consent,
+            row.cap_count,
+            row.cap_hours,
+            row.margin,
+            row.boost,
+            row.created_at,
         )
         for row in rows
     )
@@ -72,6 +95,16 @@ def _placements() -> tuple[PlacementItem, ...]:
             row.exploration,
             row.window_hours,
             tuple(content.key for content in row.defaults.all()),
+            row.temperature,
+            row.bandit_width,
+            tuple(row.bandit_facts),
+            row.diversity_attribute,
+            row.diversity_most,
+            row.diversity_weight,
+            row.freshness_half_life_days,
+            row.new_share,
+            row.new_showings,
+            row.ledger_share,
         )
         for row in rows
     )
@@ -112,7 +145,7 @@ def _scorer() -> tuple[ScorerItem | None, dict[str, float]]:
         return None, {}
     try:
         data = artefacts.read(row)
-        return ScorerItem(row.pk, data), Scorer.from_artefact(data).priors
+        return ScorerItem(row.pk, data, row.trained_at), Scorer.from_artefact(data).priors
     except ValueError as error:
         # Decisions go on without a scorer; the rung in every answer says so.
         log.error("%s is left out: %s", row, error)

@@ -8,7 +8,7 @@ import sys
 import pytest
 from django.test import Client
 
-from decisioning.api import views
+from decisioning.api import reading, views
 from decisioning.config import wsgi
 
 from ..flows.conftest import *  # noqa: F403  (the same small site)
@@ -19,7 +19,8 @@ BODY = json.dumps({"customer_id": "c-1", "placements": ["hero"], "request_id": "
 @pytest.fixture(autouse=True)
 def same_holder(site, monkeypatch):
     """Views that ask the holder themselves ask the test's."""
-    monkeypatch.setattr(views, "holder", site.holder)
+    for module in (reading, views):
+        monkeypatch.setattr(module, "holder", site.holder)
     monkeypatch.setattr(views, "ledger", site.ledger)
 
 
@@ -76,7 +77,7 @@ def test_other_methods_are_told_to_post(site):
 def test_a_decision_is_explained_with_each_tests_value(site):
     site.rule("adults", 'IF age > 18 THEN HIDE "apple"')
     site.publish()
-    decision = site.decide()["decision"]["placements"][0]["decision_id"]
+    decision = site.decide()["placements"][0]["decision_id"]
     site.ledger.flush()
     answer = Client().get(f"/v1/decisions/{decision}", headers={"x-api-key": site.key})
     explained = answer.json()

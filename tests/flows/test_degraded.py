@@ -56,8 +56,8 @@ def test_redis_away_costs_facts_and_not_the_answer(site, fault, request, monkeyp
     away = profiles.Profiles(client(request.getfixturevalue(fault)))
     monkeypatch.setattr(profiles, "_shared", [away])
     answers = [site.decide() for _ in range(50)]
-    assert all(answer["decision"]["placements"][0]["items"] for answer in answers)
-    assert "profiles unreachable" in answers[0]["decision"]["degraded"]
+    assert all(answer["placements"][0]["items"] for answer in answers)
+    assert "profiles unreachable" in answers[0]["degraded"]
     assert not away.breaker.closed()
 
 
@@ -78,9 +78,9 @@ def test_an_open_breaker_does_not_ask_a_dead_server_again(site, refusing, monkey
 def test_redis_come_back_empty_makes_nobody_unknown(site, clean_redis):
     clean_redis.flushdb()
     answer = site.decide(customer_id="c-1")
-    assert "profiles incomplete" in answer["decision"]["degraded"]
+    assert "profiles incomplete" in answer["degraded"]
     profiles.publish_all()
-    assert "profiles incomplete" not in site.decide()["decision"]["degraded"]
+    assert "profiles incomplete" not in site.decide()["degraded"]
 
 
 def test_a_process_without_any_snapshot_answers_with_nothing_and_says_so(site, monkeypatch, tmp_path):
@@ -88,7 +88,7 @@ def test_a_process_without_any_snapshot_answers_with_nothing_and_says_so(site, m
     monkeypatch.setattr(empty, "_thread", object())
     monkeypatch.setattr(doors, "holder", empty)
     answer = site.decide()
-    assert (answer["decision"]["rung"], answer["decision"]["degraded"]) == ("default", ["no snapshot yet"])
+    assert (answer["rung"], answer["degraded"]) == ("default", ["no snapshot yet"])
     assert site.post("/v1/track", {"messageId": "m", "userId": "u", "event": "e"})[0] == 503
 
 
@@ -99,7 +99,7 @@ def test_a_restart_with_everything_down_serves_the_snapshot_on_disk(site, refusi
     assert (restarted.current.number, restarted.source) == (number, "disk")
     monkeypatch.setattr(doors, "holder", restarted)
     monkeypatch.setattr(profiles, "_shared", [profiles.Profiles(client(refusing))])
-    assert site.decide()["decision"]["snapshot"] == number
+    assert site.decide()["snapshot"] == number
 
 
 def test_a_cut_snapshot_file_is_passed_over_for_the_one_before(site, refusing):
@@ -152,10 +152,9 @@ def test_the_ledger_keeps_what_it_could_not_write_and_writes_it_later(site, monk
 
     site.decide(request_id="1")
     with monkeypatch.context() as broken:
-        broken.setattr(ledgers.Decision.objects, "bulk_create", away)
+        broken.setattr(ledgers, "copy_new", away)
         # The test's own transaction lives on this connection.
         broken.setattr(ledgers, "connection", SimpleNamespace(close=lambda: None))
-        broken.setattr(ledgers, "close_old_connections", lambda: None)
         site.ledger._try()
     assert (site.ledger.waiting(), Decision.objects.count()) == (1, 0)
     site.ledger.flush()
@@ -181,18 +180,18 @@ def test_a_snapshot_that_cannot_be_prepared_leaves_the_former_one_in_place(site,
     site.rule("one", 'IF age > 1 THEN HIDE "apple"')
     site.publish()
     assert site.holder.current.number == number
-    assert site.decide()["decision"]["snapshot"] == number
+    assert site.decide()["snapshot"] == number
 
 
 def test_a_content_that_bytes_cannot_carry_is_left_out_and_publishing_goes_on(site):
     Content.objects.filter(key="apple").update(attributes={"a": 10**30})
     site.publish()
-    assert [item["id"] for item in site.decide()["decision"]["placements"][0]["items"]] == ["banana"]
+    assert [item["id"] for item in site.decide()["placements"][0]["items"]] == ["banana"]
 
 
 def test_somebody_who_cannot_be_looked_up_is_not_called_unknown(site, refusing, monkeypatch):
     monkeypatch.setattr(profiles, "_shared", [profiles.Profiles(client(refusing))])
-    assert site.decide()["decision"]["degraded"] == ["profiles unreachable", "no scorer"]
+    assert site.decide()["degraded"] == ["profiles unreachable", "no scorer"]
     site.ledger.flush()
     assert Decision.objects.get().customer_key == "c-1"
 
@@ -208,10 +207,11 @@ def test_a_placement_that_cannot_be_decided_is_named_and_spoils_no_other(site, m
         return real(prepared, ask, now)
 
     monkeypatch.setattr(deciding, "resolve", resolve)
-    both = site.decide(placements=["hero", "side"])["decision"]
-    assert [placement["key"] for placement in both["placements"]] == ["side"]
+    both = site.decide(placements=["hero", "side"])
+    assert [(one["key"], one["reason"]) for one in both["placements"]] == [("hero", "ERROR"), ("side", "RANKED")]
+    assert both["placements"][0]["items"] == []
     assert (both["errors"][0]["code"], both["errors"][0]["placement"]) == ("failed", "hero")
-    assert site.decide()["decision"]["rung"] == "default"
+    assert site.decide()["rung"] == "default"
 
 
 def test_a_full_ledger_drops_the_oldest_and_counts_them(site):
@@ -239,7 +239,7 @@ def test_a_scorer_that_cannot_be_read_is_left_out_and_decisions_go_on(site, now)
     )
     site.rule("one", 'IF age > 1 THEN HIDE "apple"')
     site.publish()
-    decision = site.decide()["decision"]
+    decision = site.decide()
     assert (decision["scorer"], decision["rung"]) == (None, "rules")
     assert decision["placements"][0]["rules"][0]["key"] == "one"
 

@@ -21,11 +21,11 @@ def test_the_decide_example_is_answered_for_both_placements(site):
     site.publish()
     status, answer = site.post("/v1/decide", example("decisions.md", "decide"))
     assert status == 200
-    assert [len(p["items"]) for p in answer["decision"]["placements"]] == [2, 1]
+    assert [len(p["items"]) for p in answer["placements"]] == [2, 1]
 
 
 def test_the_outcome_example_is_taken_with_a_real_token(site):
-    token = site.decide()["decision"]["placements"][0]["items"][0]["token"]
+    token = site.decide()["placements"][0]["items"][0]["token"]
     assert site.post("/v1/outcomes", {**example("decisions.md", "outcome"), "token": token})[0] == 200
 
 

@@ -237,10 +237,10 @@ def test_histories_of_a_published_rule_follow_every_event_and_are_seen_by_decisi
     rulebook.publish(rule, None, catalogue.current())
     site.publish()
     react(now)
-    assert len(site.decide()["decision"]["placements"][0]["items"]) == 2
+    assert len(site.decide()["placements"][0]["items"]) == 2
     store([order("m-2", now, "c-1")], now)
     react(now)
-    assert [item["id"] for item in site.decide()["decision"]["placements"][0]["items"]] == ["banana"]
+    assert [item["id"] for item in site.decide()["placements"][0]["items"]] == ["banana"]
 
 
 def test_first_and_last_of_mixed_types_are_kept_as_what_they_are(now):

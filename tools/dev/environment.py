@@ -41,6 +41,7 @@ def demo_environment(place: Profile, servers: dict[str, str], web_port: int, mai
     return product_environment(place, servers) | {
         "DECISIONING_CLOCK_OFFSET": str(clock_offset(place)),
         "FACTS_TIME_ZONE": "America/New_York",
+        "DEMO_SHOP": "1",
         "DECISIONING_MAIL_DIR": str(_folder(place, "mail")),
         # The timetable ticks several times a second: at INFO its lines would bury everything else.
         "LOG_LEVEL": os.environ.get("LOG_LEVEL") or "WARNING",

@@ -19,6 +19,7 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 TEXT = """
 Decisioning engine, with {people:,} real households and a scorer (AUC {auc}).
 
+  Shop       {url}/demo/     become any customer, and see why each coupon is shown
   Admin      {url}/admin/    user: {user}    password: {password}
   API        {url}/v1/schema
   API key    {key}
@@ -44,11 +45,11 @@ class Command(BaseCommand):
 
     def _decide(self, url: str, key: str) -> None:
         """One real decision: what is printed must work when it is pasted."""
-        body = json.dumps({"customer_id": CUSTOMER, "placements": ["home-hero"], "dry_run": True}).encode()
+        body = json.dumps({"customer_id": CUSTOMER, "placements": ["home-hero"], "mode": "dry_run"}).encode()
         request = urllib.request.Request(f"{url}/v1/decide", body, {"Authorization": f"Bearer {key}"})  # noqa: S310
         try:
             with DIRECT.open(request, timeout=10) as response:
-                rung = json.load(response)["decision"]["rung"]
+                rung = json.load(response)["rung"]
         except (OSError, ValueError, KeyError) as error:
             raise CommandError(f"{url}/v1/decide does not decide: {error}. The web process's log says why.") from None
         if rung not in (FULL, MODEL):

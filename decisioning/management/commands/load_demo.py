@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from decisioning.config import clock
 from decisioning.models import ApiKey
 from decisioning.store import keys, profiles, snapshot
-from tools.demo import complete_journey, loading
+from tools.demo import complete_journey, loading, shop
 from tools.demo.progress import NotFinished
 
 ACCESS = "demo-access.json"
@@ -32,6 +32,7 @@ class Command(BaseCommand):
         except (NotFinished, FileNotFoundError) as error:
             raise CommandError(str(error)) from None
         self._access()
+        shop.furnish()
         snapshot.build()
         snapshot.keep_announced()
         if not profiles.is_complete():

@@ -145,7 +145,7 @@ def ask(api: Api, person: str) -> dict[str, Any]:
     answer = api.post(
         "/v1/decide", {"customer_id": person, "placements": ["home-hero"], "request_id": f"smoke-{person}"}
     )
-    decision = answer["decision"]
+    decision = answer
     placement = decision["placements"][0]
     must(decision["rung"] == "full", f"{person}: rung {decision['rung']}, degraded {decision['degraded']}")
     must(bool(decision["snapshot"]) and bool(decision["scorer"]), f"{person}: snapshot or scorer is not named")
@@ -174,7 +174,7 @@ def publish_a_rule(api: Api, person: str) -> float:
 def best(api: Api, person: str) -> str:
     """What the checkout shows this customer."""
     answer = api.post("/v1/decide", {"customer_id": person, "placements": ["checkout"]})
-    return str(answer["decision"]["placements"][0]["items"][0]["id"])
+    return str(answer["placements"][0]["items"][0]["id"])
 
 
 def check_errors(api: Api) -> None:
@@ -194,8 +194,8 @@ def respond(api: Api, answers: list[dict[str, Any]], dice: random.Random) -> int
     """Send outcomes: everybody sees their three coupons, some redeem one, more often where the score is high."""
     rows: list[dict[str, Any]] = []
     for answer in answers:
-        for item in answer["decision"]["placements"][0]["items"]:
-            name = f"smoke-{answer['decision']['placements'][0]['decision_id']}-{item['id']}"
+        for item in answer["placements"][0]["items"]:
+            name = f"smoke-{answer['placements'][0]['decision_id']}-{item['id']}"
             rows.append({"token": item["token"], "type": "impression", "message_id": f"{name}-seen"})
             if dice.random() < 2 * item["score"]:
                 rows.append({"token": item["token"], "type": "conversion", "value": 1, "message_id": f"{name}-used"})
@@ -265,12 +265,12 @@ def retrain(before: Artefact) -> Artefact:
 
 def changed(api: Api, people: list[str], answers: list[dict[str, Any]]) -> int:
     """For how many of these customers the new snapshot gives other scores."""
-    until("new snapshot", lambda: _snapshot(api, people[0]) > answers[0]["decision"]["snapshot"])
+    until("new snapshot", lambda: _snapshot(api, people[0]) > answers[0]["snapshot"])
     return sum(
-        ask(api, person)["decision"]["placements"][0]["items"] != answer["decision"]["placements"][0]["items"]
+        ask(api, person)["placements"][0]["items"] != answer["placements"][0]["items"]
         for person, answer in zip(people, answers, strict=True)
     )
 
 
 def _snapshot(api: Api, person: str) -> int:
-    return int(ask(api, person)["decision"]["snapshot"])
+    return int(ask(api, person)["snapshot"])

@@ -1,0 +1,207 @@
+"""A placement's contents and what is known of the customer in; a score for each and what it stands on, out.
+
+The first that is there counts: the beliefs of the placement's own policy (counts or a bandit), the scorer with the
+customer's facts, the scores a worker stored, and for somebody new what is known of others: rates in the customer's
+segments, likeness to what they clicked, rates at such moments (device, country …), the smoothed rates of the contents.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..learning.family import PRIOR_STRENGTH
+from .contents import similarity, traits_of
+from .context import PATHS
+from .objective import CLICK, number
+from .policies import BANDIT, POSTERIORS, Belief
+from .prepare import Prepared, Slot
+from .types import ContentItem, Profile
+
+FULL, MODEL, PRIOR, RULES, DEFAULT = "full", "rules+model", "rules+prior", "rules", "default"
+LADDER: Final = (FULL, MODEL, PRIOR, RULES, DEFAULT)
+UNKNOWN: Final = "unknown customer"
+NO_CLICKS: Final = "no scorer of clicks: chances of conversion stand in"
+CLICKED: Final = "clicked_contents"  # the fact that lists the keys of contents a customer clicked
+GIVES: Final = "{} gives a {:.1%} chance of {}"
+
+Live = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores by content key, the rung that gave them, what they stand on, and what was missing."""
+
+    values: Mapping[str, float]
+    rung: str
+    basis: str
+    degraded: tuple[str, ...] = ()
+    source: str = "prior rate"
+    success: str = "conversion"
+    beliefs: Mapping[str, Belief] = field(default_factory=dict)
+    words: Callable[[str], str] | None = None
+
+    def why(self, key: str) -> str:
+        """One content's score in words; nothing where there is none."""
+        if key not in self.values:
+            return ""
+        return self.words(key) if self.words else GIVES.format(self.source, self.values[key], self.success)
+
+
+def score(
+    prepared: Prepared,
+    slot: Slot,
+    customer: Profile | None,
+    contents: Sequence[ContentItem],
+    facts: Mapping[str, Any],
+    live: Live | None = None,
+) -> Scores:
+    """Scores for these contents. `live` is what the scorer said, where it was asked for many customers at once."""
+    if slot.policy.reads == POSTERIORS and slot.counts is not None:
+        return _counted(slot, contents)
+    if slot.policy.reads == BANDIT and slot.bandit is not None:
+        return _in_context(slot, contents, facts)
+    found = _learned(prepared, customer, contents, facts, live)
+    degraded = found.degraded
+    if slot.policy.reads:
+        degraded = (*degraded, f"no {slot.policy.reads} of {slot.item.key} yet: best first")
+    if slot.item.objective == CLICK and found.values:
+        degraded = (*degraded, NO_CLICKS)
+    if degraded is found.degraded:
+        return found
+    return Scores(found.values, found.rung, found.basis, degraded, found.source, words=found.words)
+
+
+def wants_scorer(prepared: Prepared, slot: Slot, customer: Profile | None) -> bool:
+    """Whether `score` will ask the scorer for this customer."""
+    if (slot.policy.reads == POSTERIORS and slot.counts is not None) or slot.bandit is not None:
+        return False
+    return prepared.scorer is not None and customer is not None and bool(customer.facts)
+
+
+def _learned(
+    prepared: Prepared,
+    customer: Profile | None,
+    contents: Sequence[ContentItem],
+    facts: Mapping[str, Any],
+    live: Live | None,
+) -> Scores:
+    scorer, version = prepared.scorer, prepared.data.scorer.version if prepared.data.scorer else 0
+    missing: tuple[str, ...]
+    if scorer is not None and customer is not None and customer.facts:
+        try:
+            values = finite(scorer.score_contents(customer.facts, contents)) if live is None else None
+            by_key = dict(zip((c.key for c in contents), values, strict=True)) if values is not None else live
+            return Scores(by_key or {}, FULL, f"scorer {version}", source="scorer")
+        except ValueError as error:
+            missing = (f"scorer: {error}",)
+    else:
+        missing = ("no scorer",) if scorer is None else (UNKNOWN,)
+    priors = prepared.data.priors
+    if customer is not None and customer.scores:
+        stored = {c.key: customer.scores.get(c.key, priors.get(c.key, 0.0)) for c in contents}
+        return Scores(stored, MODEL, f"scores stored by scorer {customer.scorer or version}", missing, "scorer")
+    return _of_others(prepared, customer, contents, facts, missing)
+
+
+def finite(values: Sequence[float]) -> Sequence[float]:
+    """The values; raises ValueError when one of them is no number."""
+    if not math.isfinite(sum(values)):
+        raise ValueError("a score is not a finite number")
+    return values
+
+
+def _of_others(
+    prepared: Prepared,
+    customer: Profile | None,
+    contents: Sequence[ContentItem],
+    facts: Mapping[str, Any],
+    missing: tuple[str, ...],
+) -> Scores:
+    """What a cold start stands on."""
+    rates, names = prepared.data.segment_priors, prepared.segment_names
+    segments = [key for key in (customer.segments if customer else ()) if key in rates]
+    if segments:
+        return _as_group(prepared, "segment", segments, [names.get(key, key) for key in segments], contents, missing)
+    if (alike := _alike(prepared, contents, facts, missing)) is not None:
+        return alike
+    moments = [key for name in PATHS if (key := f"{name}={facts.get(name)}") in rates] if rates else []
+    if moments:
+        return _as_group(prepared, "context", moments, moments, contents, missing)
+    priors = prepared.data.priors
+    if priors:
+        return Scores({c.key: priors.get(c.key, 0.0) for c in contents}, PRIOR, "popularity, smoothed", missing)
+    return Scores({}, RULES, "rules alone", missing)
+
+
+def _as_group(
+    prepared: Prepared,
+    kind: str,
+    groups: Sequence[str],
+    names: Sequence[str],
+    contents: Sequence[ContentItem],
+    missing: tuple[str, ...],
+) -> Scores:
+    """The mean of the groups' rates; a content none of them knows has its rate among all."""
+    rates, priors, told = prepared.data.segment_priors, prepared.data.priors, ", ".join(names)
+    found: dict[str, float] = {}
+    for content in contents:
+        known = [rates[group][content.key] for group in groups if content.key in rates[group]]
+        found[content.key] = sum(known) / len(known) if known else priors.get(content.key, 0.0)
+    return Scores(found, PRIOR, f"{kind} prior: {told}", missing, f"prior rate of {told}")
+
+
+def _alike(
+    prepared: Prepared, contents: Sequence[ContentItem], facts: Mapping[str, Any], missing: tuple[str, ...]
+) -> Scores | None:
+    """Rates raised by likeness to contents the customer clicked: rate × (1 + similarity); None where none is alike."""
+    clicked = facts.get(CLICKED)
+    known = [key for key in clicked if key in prepared.contents] if isinstance(clicked, list | tuple) else []
+    if not known:
+        return None
+    traits = [traits_of(prepared.contents[key]) for key in known]
+    near = {c.key: max(similarity(traits_of(c), one) for one in traits) for c in contents}
+    if not any(near.values()):
+        return None
+    priors, names = prepared.data.priors, ", ".join(known[:3])
+    values = {key: priors.get(key, 0.0) * (1.0 + share) if priors else share for key, share in near.items()}
+    return Scores(
+        values,
+        PRIOR,
+        f"content similarity: {names}",
+        missing,
+        words=lambda key: f"{near[key]:.0%} like what the customer clicked ({names})",
+    )
+
+
+def _counted(slot: Slot, contents: Sequence[ContentItem]) -> Scores:
+    """Beta posteriors of the placement's counts; a content starts at the common rate, weighing 20 showings."""
+    counts = slot.counts or {}
+    good, bad = (sum(column) for column in zip(*counts.values(), strict=True))
+    rate = (good + 1.0) / (good + bad + 2.0)
+    start = (PRIOR_STRENGTH * rate, PRIOR_STRENGTH * (1.0 - rate))
+    told = {c.key: counts.get(c.key, (0.0, 0.0)) for c in contents}
+    beliefs = {key: (start[0] + yes, start[1] + no) for key, (yes, no) in told.items()}
+    return Scores(
+        {key: yes / (yes + no) for key, (yes, no) in beliefs.items()},
+        PRIOR,
+        f"posteriors of {slot.item.key}",
+        beliefs=beliefs,
+        words=lambda key: f"{told[key][0]:g} successes in {sum(told[key]):g} showings here",
+    )
+
+
+def _in_context(slot: Slot, contents: Sequence[ContentItem], facts: Mapping[str, Any]) -> Scores:
+    """The bandit's mean and width for this customer; LinUCB's score is the upper bound."""
+    bandit = slot.bandit
+    assert bandit is not None
+    x = bandit.features(facts)
+    beliefs = {c.key: bandit.expect(x, c.key) for c in contents}
+    width = slot.item.bandit_width if slot.policy.name == "linucb" else 0.0
+    return Scores(
+        {key: max(0.0, mean + width * wide) for key, (mean, wide) in beliefs.items()},
+        FULL,
+        f"bandit of {slot.item.key}",
+        beliefs=beliefs,
+        words=lambda key: f"bandit expects {number(beliefs[key][0])} ± {number(beliefs[key][1])} for this customer",
+    )

@@ -1,0 +1,113 @@
+"""What holds for every snapshot and every question, whatever rules, policies and customers meet."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decisioning.engine.batch import resolve_many
+from decisioning.engine.prepare import Prepared
+from decisioning.engine.resolver import propensities, resolve
+from decisioning.engine.types import Ask, ContentItem, ScorerItem
+from decisioning.learning.family import Scorer
+from decisioning.learning.features import learn_schema, paired_matrix
+from decisioning.learning.scorer import Prior, Trees
+
+from .builders import NOW, ask, content, customer, placement, prepared, rule
+from .snapshots import KEYS, asks, sites, wrongs
+
+
+def trained(kind: type[Scorer]) -> bytes:
+    """A scorer of age, vip and price, from made-up showings."""
+    dice = np.random.default_rng(5)
+    pool = [content(key, attributes={"price": place}) for place, key in enumerate(KEYS)]
+    facts = [{"age": int(age), "vip": bool(age % 2)} for age in dice.integers(10, 30, 400)]
+    which = dice.integers(0, len(pool), 400)
+    schema = learn_schema({"age": "number", "vip": "number"}, facts, pool, {})
+    rows = paired_matrix(schema, facts, pool, which)
+    outcomes = (dice.random(400) < 0.1 + 0.05 * which).astype(np.int8)
+    return kind(schema).fit(rows, outcomes, [pool[place].key for place in which]).to_artefact()
+
+
+TREES, BEST = trained(Trees), trained(Prior)
+anything = st.one_of(sites(), sites(TREES), sites(BEST))
+
+
+def offered(site: Prepared, question: Ask) -> dict[str, ContentItem]:
+    slot = site.slots["hero"]
+    pool = slot.pool if question.candidates is None else question.candidates
+    return {c.key: c for c in pool if not c.placements or "hero" in c.placements}
+
+
+@settings(max_examples=150, deadline=None)
+@given(anything, asks)
+def test_nothing_ineligible_is_shown_nothing_twice_and_nothing_from_elsewhere(site: Prepared, question: Ask):
+    found = resolve(site, question, NOW)
+    consents = question.customer.facts.get("consents") if question.customer else None
+    assert [wrong for item in found.items for wrong in wrongs(item.content, question, consents)] == []
+    keys = [item.content.key for item in found.items]
+    assert len(set(keys)) == len(keys) <= (question.count or site.slots["hero"].item.count)
+    allowed = offered(site, question).keys() if found.rung != "default" else set(site.slots["hero"].item.defaults)
+    assert set(keys) <= allowed
+    # Everything offered was shown or dropped for a reason, and never both.
+    assert found.dropped.keys().isdisjoint(keys) or found.rung == "default"
+    assert offered(site, question).keys() <= found.dropped.keys() | set(keys)
+
+
+@settings(max_examples=100, deadline=None)
+@given(anything, asks)
+def test_propensities_of_every_slot_sum_to_one_and_replays_are_equal_to_the_bit(site: Prepared, question: Ask):
+    found, slots = resolve(site, question, NOW), propensities(site, question, NOW)
+    assert [sum(chances.values()) for chances in slots] == pytest.approx([1.0] * len(found.items))
+    for item, chances in zip(found.items, slots, strict=True):
+        assert chances[item.content.key] == item.propensity
+    assert msgspec.msgpack.encode(resolve(site, question, NOW)) == msgspec.msgpack.encode(found)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.one_of(sites(TREES), sites(TREES), sites(BEST)), st.lists(asks, min_size=2, max_size=5))
+def test_many_at_once_are_equal_to_one_by_one(site: Prepared, questions: list[Ask]):
+    assert resolve_many(site, questions, NOW) == [resolve(site, question, NOW) for question in questions]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.permutations(['HIDE "apple"', 'ONLY TAGGED "a"', 'PIN "avocado" AT 2', 'BOOST "apple" BY 9', 'SHOW "cherry"']),
+    st.sampled_from(["greedy", "epsilon", "softmax"]),
+    st.text(max_size=4),
+)
+def test_only_hide_and_pin_are_obeyed_in_every_order_of_rules(actions: list[str], policy: str, request: str):
+    rules = [rule(f"r{n}", f"IF NOT vip = TRUE THEN {text}", 9 - n) for n, text in enumerate(actions)]
+    names = ("apple", "avocado", "apricot", "banana", "cherry")
+    site = prepared(
+        *rules,
+        contents=tuple(content(name, (name[0],)) for name in names),
+        placements=(placement(policy=policy, exploration=0.5, count=5),),
+    )
+    found = resolve(site, ask(customer(), request_id=request), NOW)
+    assert [item.content.key for item in found.items] == ["apricot", "avocado"]
+    assert found.items[1].propensity == 1.0
+    assert found.dropped["apple"].startswith(("hidden by rule", "not in ONLY"))
+
+
+def test_a_batch_asks_the_scorer_once_for_a_placement(monkeypatch: pytest.MonkeyPatch):
+    contents = tuple(content(key, attributes={"price": place}) for place, key in enumerate(KEYS))
+    site = prepared(contents=contents, scorer=ScorerItem(3, TREES))
+    calls = []
+    score = Trees.score
+    monkeypatch.setattr(Trees, "score", lambda self, rows, schema: calls.append(len(rows)) or score(self, rows, schema))
+    questions = [ask(customer({"age": age, "vip": True}), person=str(age)) for age in range(10, 30)]
+    found = resolve_many(site, questions, NOW)
+    assert calls == [20 * len(KEYS)]
+    assert {each.rung for each in found} == {"full"}
+    assert found == [resolve(site, question, NOW) for question in questions]
+
+
+def test_a_score_that_is_no_number_is_the_rung_below(monkeypatch: pytest.MonkeyPatch):
+    site = prepared(scorer=ScorerItem(3, TREES))
+    monkeypatch.setattr(Trees, "score", lambda self, rows, schema: np.full(len(rows), np.nan))
+    question = ask(customer({"age": 20}))
+    found = resolve(site, question, NOW)
+    assert (found.rung, found.degraded) == ("rules+prior", ("scorer: a score is not a finite number",))
+    assert resolve_many(site, [question], NOW) == [found]

@@ -1,0 +1,272 @@
+"""The decide call's own words: for whom, candidates, filters, modes, events first, many at once."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from campaigns.models import Content, Filter, Placement
+from decisioning.config import clock
+from decisioning.customers.models import Customer, Event, Identity
+from decisioning.flows import first
+from decisioning.flows.decide_many import decide_many
+from decisioning.flows.react import react
+from decisioning.models import Decision
+from decisioning.store import profiles
+
+pytestmark = pytest.mark.usefixtures("clean_redis")
+
+
+def ids(answer: Any, place: int = 0) -> list[str]:
+    return [item["id"] for item in answer["placements"][place]["items"]]
+
+
+def known_by(key: str, **identifiers: str) -> Customer:
+    customer = Customer.objects.create(key=key, facts={"age": 50}, facts_version=1)
+    for kind, value in identifiers.items():
+        Identity.objects.create(customer=customer, kind=kind, value=value)
+    profiles.publish([customer.pk])
+    return customer
+
+
+# -- for whom
+
+
+def test_the_strongest_identifier_that_anybody_has_says_for_whom(site):
+    known_by("c-2", email="ann@shop.example", device_id="d-1")
+    known_by("c-3", loyalty_id="l-3")
+    site.decide(customer_id=None, identifiers={"email": " Ann@Shop.example", "loyalty_id": "nobody"})
+    site.decide(customer_id=None, identifiers={"loyalty_id": "l-3", "device_id": "d-1"})
+    stranger = site.decide(customer_id=None, identifiers={"phone": "+49 170 1234567"})
+    assert stranger["as_of"]["profile"] is None
+    site.ledger.flush()
+    keys = list(Decision.objects.order_by("pk").values_list("customer_key", flat=True))
+    assert keys == ["c-2", "c-3", "phone:+491701234567"]
+
+
+@pytest.mark.parametrize(
+    "who", [{}, {"identifiers": {}}, {"identifiers": {"email": "no address"}}, {"customer_id": "c", "identifiers": {}}]
+)
+def test_whoever_does_not_say_for_whom_is_told_how(site, who):
+    status, answer = site.post("/v1/decide", {"placements": ["hero"], **who})
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+
+
+# -- ids
+
+
+def test_the_decisions_of_a_call_follow_its_id_one_by_one(site):
+    Placement.objects.create(key="side", name="Side", count=1)
+    site.publish()
+    answer = site.decide(placements=["hero", "nowhere", "side"])
+    call = UUID(answer["decision_id"]).int
+    assert [UUID(one["decision_id"]).int - call for one in answer["placements"]] == [1, 3]
+    assert UUID(answer["decision_id"]).version == 7
+
+
+# -- candidates
+
+
+def test_candidates_of_the_caller_stand_in_place_of_the_contents(site):
+    site.rule("only", 'IF age > 18 THEN ONLY WHERE colour = "red"')
+    site.publish()
+    answer = site.decide(
+        candidates=[
+            {"id": "apple", "attributes": {"colour": "red"}},
+            {"id": "banana", "attributes": {"colour": "yellow"}},
+            {"id": "mine", "attributes": {"colour": "red", "name": "My own"}},
+            "nowhere",
+        ]
+    )
+    placement = answer["placements"][0]
+    assert sorted(ids(answer)) == ["apple", "mine"]
+    assert placement["missing_ids"] == ["nowhere"]
+    bodies = {item["id"]: item["content"] for item in placement["items"]}
+    assert bodies["apple"]["title"] == "apple" and bodies["mine"] == {"name": "My own"}
+    site.ledger.flush()
+    assert Decision.objects.get().asked["candidates"][2]["id"] == "mine"
+
+
+# -- filters
+
+
+VALUES = "most number\ntag: text"
+
+
+def test_a_named_filter_narrows_by_the_values_of_the_call(site):
+    for content in Content.objects.filter(key__in=["apple", "banana"]):
+        content.attributes = {"price": 5 if content.key == "apple" else 50, "shop": f'{content.key}"s'}
+        content.save()
+    Filter.objects.create(
+        key="cheap", name="Cheap", condition="price <= $most AND NOT tags = $tag", values="most number\ntag: text"
+    )
+    Filter.objects.create(key="of-shop", name="Of a shop", condition="shop IN $shops", values="shops text_list")
+    site.publish()
+    assert ids(site.decide(filter={"name": "cheap", "values": {"most": 10, "tag": "z"}})) == ["apple"]
+    assert ids(site.decide(filter={"name": "of-shop", "values": {"shops": ['banana"s', "x) OR price > 0"]}})) == [
+        "banana"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code", "said"),
+    [
+        ({"name": "chaep", "values": {}}, 404, "unknown_filter", "Did you mean 'cheap'"),
+        ({"name": "cheap", "values": {}}, 400, "invalid_filter", "needs the value 'most'"),
+        ({"name": "cheap", "values": {"most": "10"}}, 400, "invalid_filter", "of type number"),
+        ({"name": "cheap", "values": {"most": 1, "mots": 1}}, 400, "invalid_filter", "did you mean 'most'"),
+    ],
+)
+def test_a_filter_that_does_not_fit_says_the_cure(site, asked, status, code, said):
+    Filter.objects.create(key="cheap", name="Cheap", condition="price <= $most", values="most number")
+    site.publish()
+    found, answer = site.post("/v1/decide", {"customer_id": "c-1", "placements": ["hero"], "filter": asked})
+    assert (found, answer["error"]["code"]) == (status, code)
+    assert said in answer["error"]["message"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("condition", "values", "field"),
+    [
+        ("price <= $most", "", "values"),
+        ("price <= $most", "most money", "values"),
+        ("price <= 5", "most number", "values"),
+        ("price <=", "", "condition"),
+    ],
+)
+def test_a_filter_that_could_not_be_used_is_not_saved(condition, values, field):
+    with pytest.raises(ValidationError) as error:
+        Filter(key="f", name="F", condition=condition, values=values).full_clean()
+    assert field in error.value.message_dict
+
+
+# -- caps
+
+
+def test_a_content_is_shown_to_one_customer_only_so_often(site, monkeypatch):
+    Content.objects.filter(key="apple").update(cap_count=2, cap_hours=1)
+    site.publish()
+    now = clock.now()
+    shown = []
+    for minutes in (0, 1, 2, 62):
+        monkeypatch.setattr(clock, "now", lambda at=now + timedelta(minutes=minutes): at)
+        shown.append("apple" in ids(site.decide(context={"call": minutes})))
+    assert shown == [True, True, False, True]
+    other = known_by("c-9")
+    assert "apple" in ids(site.decide(customer_id=other.key))
+
+
+@pytest.mark.parametrize("mode", ["dry_run", "prefetch"])
+def test_what_is_only_fetched_does_not_count(site, mode):
+    Content.objects.filter(key="apple").update(cap_count=1, cap_hours=1)
+    site.publish()
+    for number in range(3):
+        assert "apple" in ids(site.decide(mode=mode, context={"call": number}))
+
+
+# -- several placements
+
+
+def test_no_content_comes_twice_where_the_call_asks_for_that(site):
+    Placement.objects.create(key="side", name="Side", count=1)
+    site.publish()
+    plain = site.decide(placements=[{"key": "hero", "n": 1}, "side"])
+    apart = site.decide(placements=[{"key": "hero", "n": 1}, "side"], no_repeats=True)
+    assert ids(plain, 0) == ids(plain, 1)
+    assert set(ids(apart, 0)).isdisjoint(ids(apart, 1)) and ids(apart, 1)
+
+
+# -- events first
+
+
+def test_events_that_come_with_the_question_are_in_the_facts_that_answer_it(site, monkeypatch):
+    """The consumer runs beside the request; here it runs whenever the request looks whether it has."""
+    monkeypatch.setattr(first.time, "sleep", lambda _: react(clock.now()))
+    event = {
+        "type": "track",
+        "event": "Order Completed",
+        "userId": "c-1",
+        "messageId": "m-1",
+        "properties": {"total": 5},
+    }
+    answer = site.decide(events=[event])
+    assert Event.objects.filter(message_id="m-1").exists()
+    assert (answer["errors"], answer["cache"]) == ([], "miss")
+    site.ledger.flush()
+    assert Decision.objects.get().facts["orders"] == 1
+
+
+def test_events_that_no_consumer_handles_in_time_are_stored_and_said_to_be_late(site, monkeypatch):
+    monkeypatch.setattr(first, "PATIENCE", 0.01)
+    event = {"type": "track", "event": "Order Completed", "userId": "c-1", "messageId": "m-1"}
+    answer = site.decide(events=[event, {"type": "track", "userId": "c-1", "messageId": "m-2"}])
+    assert [error["code"] for error in answer["errors"]][-1] == "events_late"
+    assert len(answer["errors"]) == 2 and "events[1]" in answer["errors"][0]["message"]
+    assert len(ids(answer)) == 2
+
+
+# -- many at once
+
+
+def ask_many(site, **body: Any) -> tuple[int, Any]:
+    status, raw = decide_many(
+        json.dumps({"placements": ["hero"], **body}).encode(),
+        site.holder.current,
+        profiles.shared(),
+        site.ledger,
+        clock.now(),
+    )
+    return status, json.loads(raw)
+
+
+def test_a_batch_answers_each_customer_as_a_single_call_does(site):
+    site.rule("old", 'IF age > 40 THEN HIDE "banana"')
+    Placement.objects.create(key="side", name="Side", count=1, policy="epsilon", exploration=0.5)
+    site.publish()
+    keys = [known_by(f"b-{number}").key for number in range(12)]
+    status, answer = ask_many(site, customer_ids=[*keys, "nobody"], placements=["hero", "side"], request_id="r")
+    assert (status, answer["unknown_ids"], len(answer["decisions"])) == (200, ["nobody"], 12)
+    for one in answer["decisions"]:
+        alone = site.decide(customer_id=one["customer_id"], placements=["hero", "side"], request_id="r", mode="dry_run")
+        for mine, other in zip(one["placements"], alone["placements"], strict=True):
+            told = [{**item, "token": ""} for item in mine.pop("items")]
+            assert told == [{**item, "token": ""} for item in other.pop("items")]
+            assert {**mine, "decision_id": ""} == {**other, "decision_id": ""}
+    assert site.ledger.flush() == 24
+
+
+def test_a_batch_that_is_too_large_says_how_large_it_may_be(site):
+    status, answer = ask_many(site, customer_ids=[f"c-{n}" for n in range(2_501)], placements=["hero", "side"])
+    assert (status, answer["error"]["code"]) == (400, "too_many")
+    assert "5,000" in answer["error"]["message"]
+
+
+# -- render
+
+
+def test_templates_in_a_body_are_filled_where_the_call_asks_for_that(site):
+    body = {"title": "{{ customer.age }} years, {{ customer.city | default: 'friend' }}", "n": 3, "text": "plain"}
+    more = {"html": "<b>{{ context.page.title }}</b>", "list": [{"deep": "{{ customer.key }}"}]}
+    Content.objects.filter(key="apple").update(body=body | more)
+    Content.objects.filter(key="banana").update(body={"title": "{% if %}", "text": "still here"})
+    site.publish()
+    answer = site.decide(render=True, context={"page": {"title": "<script>"}})
+    bodies = {item["id"]: item["content"] for item in answer["placements"][0]["items"]}
+    assert bodies["apple"] == {
+        "name": "Apple",
+        "title": "30 years, friend",
+        "n": 3,
+        "text": "plain",
+        "html": "<b>&lt;script&gt;</b>",
+        "list": [{"deep": "c-1"}],
+    }
+    assert bodies["banana"] == {"name": "Banana", "title": "", "text": "still here"}
+    (error,) = answer["errors"]
+    assert (error["code"], error["placement"]) == ("render_failed", "hero")
+    assert "banana: title" in error["message"]
+    plain = site.decide()
+    assert {item["id"]: item["content"] for item in plain["placements"][0]["items"]}["banana"]["title"] == "{% if %}"

@@ -1,0 +1,94 @@
+"""What a customer may be told: their own behaviour by the tables, and nothing of segments, traits, scores or ills."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from decisioning.flows.wording import because, plainly
+from rules.language.facts import Fact
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+KNOWN = {"share_garden": Fact("share_garden", "number", label="Share of GARDEN")}
+FACTS = {
+    "recent_purchase_in_category": ["trail shoes", "socks"],
+    "favourite_department": "GARDEN",
+    "recent_searches": ["tents"],
+    "orders_30d": 3,
+    "basket_products": 1,
+    "share_garden": 0.6,
+    "age": 44,
+    "spend_365d": 900.0,
+    "segments": ["rich"],
+    "customer_segment": ["rich", "Rich people"],
+    "favourite_categories": ["Pregnancy tests"],
+}
+
+
+def told(condition: str, **more) -> str:
+    return because(f'IF {condition} THEN SHOW "a"', {**FACTS, **more}, NOW, KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ('recent_purchase_in_category = "trail shoes"', "because you bought trail shoes"),
+        ('recent_purchase_in_category IN ("hats", "socks")', "because you bought socks"),
+        ('favourite_department = "GARDEN"', "because you often buy garden"),
+        ("share_garden >= 0.5", "because you often buy garden"),
+        ('recent_searches CONTAINS "tents"', "because you searched for “tents”"),
+        ("orders_30d >= 2", "because you bought from us before"),
+        ("basket_products > 0", "because you have something in your basket"),
+        ('age > 18 AND recent_purchase_in_category = "socks"', "because you bought socks"),
+        ('orders_30d >= 2 AND recent_purchase_in_category = "socks"', "because you bought socks"),
+        ('age > 99 OR recent_purchase_in_category = "socks"', "because you bought socks"),
+    ],
+)
+def test_behaviour_is_told_by_the_test_that_held(condition, words):
+    assert told(condition) == words
+
+
+@pytest.mark.parametrize(
+    ("condition", "name", "words"),
+    [
+        ('COUNT(purchase WHERE category = "trail shoes") IN LAST 30 DAYS >= 1', "", "because you bought trail shoes"),
+        ('COUNT("Product Viewed" WHERE brand = "Acme") >= 2', "", "because you looked at Acme"),
+        ('COUNT("Order Completed") IN LAST 30 DAYS > 0', "", "because you bought from us before"),
+    ],
+)
+def test_events_are_told_by_what_the_rule_counts(condition, name, words):
+    text = condition.split(" >")[0]
+    assert told(condition, **{text: 5}) == words
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "age > 18",
+        'IN SEGMENT "rich"',
+        'customer_segment = "Rich people"',
+        "spend_365d > 500",
+        "CHANCE 100%",
+        'favourite_categories CONTAINS "Pregnancy tests"',
+        'NOT recent_purchase_in_category = "hats"',
+        'recent_purchase_in_category != "hats"',
+        "orders_30d < 9",
+        "orders_30d >= 0",
+        'device = "kiosk" OR age > 18',
+    ],
+)
+def test_nothing_else_is_told(condition):
+    assert told(condition) == ""
+
+
+def test_a_rule_that_cannot_be_read_tells_nothing():
+    assert because("IF IF", FACTS, NOW, KNOWN) == ""
+
+
+def test_what_is_behind_a_test_that_failed_is_not_told():
+    assert told('recent_purchase_in_category = "hats" OR age > 18') == ""
+
+
+def test_a_factor_is_told_with_its_value_and_direction():
+    assert plainly("Orders in 30 days", 5, 0.3) == "Orders in 30 days is 5: raises the chance"
+    assert plainly("Age", None, -0.3) == "Age is not known: lowers the chance"
+    assert plainly("Member", True, 0.1) == "Member is yes: raises the chance"
