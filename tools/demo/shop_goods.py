@@ -37,7 +37,8 @@ def departments(tables: Tables) -> list[dict[str, Any]]:
     )
     # One of a kind: twenty sorts of white milk would fill a page.
     kinds = sold.unique(["department", "product_type"], keep="first", maintain_order=True)
-    weights = sold.group_by("department").agg(pl.col("baskets").sum()).sort("baskets", descending=True)
+    weights = sold.group_by("department").agg(pl.col("baskets").sum())
+    weights = weights.sort("baskets", "department", descending=[True, False])
     found = []
     for name in weights["department"]:
         rows = kinds.filter(pl.col("department") == name).head(A_DEPARTMENT).to_dicts()
@@ -54,8 +55,11 @@ def _sold(tables: Tables) -> pl.DataFrame:
         .group_by("product_id")
         .agg(
             baskets=pl.col("basket_id").n_unique(),
-            price=(pl.col("sales_value").sum() / pl.max_horizontal(pl.col("quantity").sum(), 1)).round(2),
+            # Cents: a sum of floats depends on its order, which threads shuffle.
+            cents=(pl.col("sales_value") * 100).round().cast(pl.Int64).sum(),
+            pieces=pl.max_horizontal(pl.col("quantity").sum(), 1),
         )
+        .with_columns(price=(pl.col("cents") / pl.col("pieces")).round() / 100)
         .join(tables.products(), on="product_id")
         .join(raw, on="product_id")
         .filter(pl.col("department").is_not_null(), pl.col("product_type").is_not_null())
