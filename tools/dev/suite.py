@@ -18,11 +18,11 @@ CHROMIUM = (Path("/usr/bin/chromium"), Path("/usr/bin/chromium-browser"), Path("
 
 
 def test(words: list[str]) -> int:
-    """Every test but those that need a browser. Three at once on two cores: many of them wait.
+    """Every test but those that need a browser. Five at once on two cores: many of them wait.
 
     Whole files are given out in their order, those that take long first, so that servers are started once a file.
     """
-    code = _pytest(["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not e2e", *words])
+    code = _pytest(["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not e2e", *words])
     left_out = browser_tests()
     if left_out:
         print(f"── Left out: browser tests in {', '.join(left_out)}. Run them with `make e2e`.")
