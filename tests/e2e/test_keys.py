@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
@@ -10,6 +11,7 @@ from decisioning.store import keys
 from tests.api.ringed import *  # noqa: F403  (the ring of this process)
 from tests.flows.conftest import *  # noqa: F403  (the small site)
 
+pytestmark = pytest.mark.e2e
 ASK = """async ([url, key]) => {
   const body = JSON.stringify({customer_id: "c-1", placements: ["hero"]});
   const headers = {Authorization: `Bearer ${key}`, "Content-Type": "application/json"};
@@ -45,7 +47,7 @@ def test_a_key_is_made_copied_and_rotated(inside: Page) -> None:
     inside.get_by_text("Copy this key now").wait_for()
     assert keys.digest_of(inside.locator("#secret").inner_text()) == ApiKey.objects.get(predecessor=row).digest
     inside.get_by_role("link", name="I have copied it").click()
-    assert inside.get_by_text("rotated, ends in").count() == 1
+    inside.get_by_text("rotated, ends in").wait_for()
 
 
 def test_browsers_hand_an_answer_only_to_pages_that_the_key_is_for(
