@@ -24,7 +24,8 @@ from rules.models import How
 from rules.segments import Because, Moves
 
 from ..customers import profile
-from ..store import frames, profiles
+from ..store import frames, people, profiles
+from ..store.seen import Seen
 from . import trigger
 from .placing import Facts, Placed, name_segments, stays_of
 from .standing import Audience, Standing, standing
@@ -33,7 +34,8 @@ AT_ONCE: Final = 2000
 MANY: Final = 20_000  # moves, after which the database's own figures are far from what there is
 # What was handled with the former condition while the first pass looked is found by the second.
 PASSES: Final = 2
-SEEN: Final = ["customer_id", "customer:version"]
+SEEN: Final = [people.CUSTOMER, people.VERSION]
+Named = dict[int, tuple[str, str]]
 HOLD: Final = """
 SELECT id, facts_version FROM customers_customer WHERE id = ANY(%s) AND merged_into_id IS NULL
 ORDER BY id FOR NO KEY UPDATE
@@ -74,7 +76,7 @@ class Checked(NamedTuple):
     """What was looked at last: by which configuration, whom in which version, and in which files."""
 
     stamp: Any
-    seen: pl.DataFrame
+    seen: Seen
     files: frozenset[str]
 
 
@@ -94,20 +96,11 @@ def recheck(now: datetime) -> int:
     last = _checked[0] if _checked and _checked[0].stamp == known.stamp else None
     frames.refresh(now)
     news, paths = frames.news(columns_of(chosen, known), last.files if last else ())
-    frame = news if last is None else newer(news, last.seen)
+    frame = news if last is None else last.seen.newer(news)
     moves = _moved(differing(frame, chosen, now, known), now, known, Because(How.REFRESH))
     wrong = sum(part.opened + len(part.left) for part in moves)
-    told = frame.select(SEEN)
-    seen = told if last is None else pl.concat([last.seen.join(told, on=SEEN[0], how="anti"), told])
-    _checked[:] = [Checked(known.stamp, seen, paths)]
+    _checked[:] = [Checked(known.stamp, Seen.of(frame) if last is None else last.seen.and_then(frame), paths)]
     return wrong
-
-
-def newer(frame: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
-    """The customers who were not seen yet, or in an earlier version."""
-    customer, version = SEEN
-    both = frame.join(seen.rename({version: "before"}), on=customer, how="left", maintain_order="left")
-    return both.filter(pl.col("before").is_null() | (pl.col(version) > pl.col("before"))).drop("before")
 
 
 def forget() -> None:
@@ -174,9 +167,9 @@ def differing(frame: pl.DataFrame, chosen: Sequence[Audience], now: datetime, kn
     """Who is in one of these segments and should not be, or the other way round."""
     ids, parts = frame["customer_id"].to_numpy(), []
     work = frame.with_columns(customer_id=pl.col("customer:unit"))
-    for together in _layers(chosen):
-        if together[0].nested:
-            work = frames.named_segments(work, segments.named_by(together[0].condition, known.segments))
+    for together, named in _layers(chosen, known):
+        if named is not None:
+            work = frames.named_segments(work, named)
         hits = matching_frames({f"segment:{one.id}": one.condition for one in together}, work, now)
         for one in together:
             hit, was = hits[f"segment:{one.id}"].to_numpy(), work[f"segment:{one.id}"].to_numpy()
@@ -190,12 +183,25 @@ def differing(frame: pl.DataFrame, chosen: Sequence[Audience], now: datetime, kn
     return Differing(found, customers, enters, dict(moved.iter_rows()))
 
 
-def _layers(chosen: Sequence[Audience]) -> Iterator[list[Audience]]:
-    """Those that name no segments at once, each other by itself after them."""
+def _layers(chosen: Sequence[Audience], known: Standing) -> Iterator[tuple[list[Audience], Named | None]]:
+    """Those that name no segments, then those that do, as many at once as name none of one another.
+
+    Beside them what they name. Who asks by a pattern, and so for all segments, comes behind all others.
+    """
     plain = [one for one in chosen if not one.nested]
     if plain:
-        yield plain
-    yield from ([one] for one in chosen if one.nested)
+        yield plain, None
+    together: list[Audience] = []
+    named: Named = {}
+    for one in (one for one in chosen if one.nested):
+        mine = segments.named_by(one.condition, known.segments)
+        everything = len(mine) == len(known.segments) or len(named) == len(known.segments)
+        if together and (everything or mine.keys() & {other.id for other in together}):
+            yield together, named
+            together, named = [], {}
+        together, named = [*together, one], {**named, **mine}
+    if together:
+        yield together, named
 
 
 def _moved(differ: Differing, now: datetime, known: Standing, why: Because) -> Iterator[Judged]:

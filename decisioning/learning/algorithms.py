@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
-from sklearn.cluster import DBSCAN, HDBSCAN, BisectingKMeans, KMeans, MiniBatchKMeans
-from sklearn.neighbors import NearestNeighbors
 
 from decisioning.learning.clusters import Positions
+from decisioning.learning.later import Later
 from decisioning.learning.scaling import Floats
 
+hierarchy = Later("scipy.cluster.hierarchy")
+cluster, neighbours_of = Later("sklearn.cluster"), Later("sklearn.neighbors")
 NOISE: Final = -1  # the label of a customer in no cluster
 STARTS: Final = 4
 MANY: Final = 10_000  # rows that k-means is searched on; the chosen one is finished on everybody
@@ -64,21 +64,23 @@ def counted(scaled: Floats, wanted: Wanted) -> list[Setting]:
 
 
 def lloyd(scaled: Floats, settings: Sequence[Setting], seed: int) -> list[Positions]:
-    return [KMeans(one.number, n_init=STARTS, random_state=seed).fit_predict(scaled) for one in settings]
+    return [cluster.KMeans(one.number, n_init=STARTS, random_state=seed).fit_predict(scaled) for one in settings]
 
 
 def batched(scaled: Floats, settings: Sequence[Setting], seed: int) -> list[Positions]:
-    return [MiniBatchKMeans(one.number, n_init=STARTS, random_state=seed).fit_predict(scaled) for one in settings]
+    return [
+        cluster.MiniBatchKMeans(one.number, n_init=STARTS, random_state=seed).fit_predict(scaled) for one in settings
+    ]
 
 
 def bisected(scaled: Floats, settings: Sequence[Setting], seed: int) -> list[Positions]:
-    return [BisectingKMeans(one.number, random_state=seed).fit_predict(scaled) for one in settings]
+    return [cluster.BisectingKMeans(one.number, random_state=seed).fit_predict(scaled) for one in settings]
 
 
 def warded(scaled: Floats, settings: Sequence[Setting], seed: int) -> list[Positions]:
     """One tree, cut once for each number."""
-    tree = linkage(scaled, "ward")
-    return [fcluster(tree, one.number, "maxclust").astype(np.int64) - 1 for one in settings]
+    tree = hierarchy.linkage(scaled, "ward")
+    return [hierarchy.fcluster(tree, one.number, "maxclust").astype(np.int64) - 1 for one in settings]
 
 
 def dense_settings(scaled: Floats, wanted: Wanted) -> list[Setting]:
@@ -94,7 +96,7 @@ def dense_settings(scaled: Floats, wanted: Wanted) -> list[Setting]:
 
 def neighbour_distances(scaled: Floats, neighbours: int) -> Floats:
     """Each row's distance to its n-th neighbour, ascending."""
-    found, _ = NearestNeighbors(n_neighbors=neighbours + 1).fit(scaled).kneighbors(scaled)
+    found, _ = neighbours_of.NearestNeighbors(n_neighbors=neighbours + 1).fit(scaled).kneighbors(scaled)
     return np.sort(found[:, -1])
 
 
@@ -109,7 +111,7 @@ def knee(rising: Floats) -> float:
 
 def dense(scaled: Floats, settings: Sequence[Setting], seed: int) -> list[Positions]:
     """A customer counts as its own neighbour, as scikit-learn counts."""
-    return [DBSCAN(eps=one.distance, min_samples=one.neighbours + 1).fit_predict(scaled) for one in settings]
+    return [cluster.DBSCAN(eps=one.distance, min_samples=one.neighbours + 1).fit_predict(scaled) for one in settings]
 
 
 def sized_settings(scaled: Floats, wanted: Wanted) -> list[Setting]:
@@ -124,7 +126,8 @@ def sized_settings(scaled: Floats, wanted: Wanted) -> list[Setting]:
 def hierarchical(scaled: Floats, settings: Sequence[Setting], seed: int) -> list[Positions]:
     neighbours = min(2 * scaled.shape[1], len(scaled) - 1)
     return [
-        HDBSCAN(min_cluster_size=one.number, min_samples=neighbours, copy=True).fit_predict(scaled) for one in settings
+        cluster.HDBSCAN(min_cluster_size=one.number, min_samples=neighbours, copy=True).fit_predict(scaled)
+        for one in settings
     ]
 
 
@@ -159,5 +162,5 @@ def again(centres: Floats) -> Algorithm:
 
 def refined(scaled: Floats, centres: Floats) -> tuple[Floats, Positions]:
     """Lloyd's steps from these centres: where they come to stand, and each row's."""
-    fitted = KMeans(len(centres), init=centres, n_init=1, random_state=0).fit(scaled)
+    fitted = cluster.KMeans(len(centres), init=centres, n_init=1, random_state=0).fit(scaled)
     return fitted.cluster_centers_, fitted.labels_.astype(np.int64)

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401  (without it the next line fails)
-from sklearn.impute import IterativeImputer
-from sklearn.linear_model import BayesianRidge
 
 from decisioning.learning.chained import ROUNDS, Chained
 from decisioning.learning.imputing import TEXT, Values, kind_of, numbers, related, sampled
+from decisioning.learning.later import Later
+
+exceptions, linear_model = Later("sklearn.exceptions"), Later("sklearn.linear_model")
+# It is there only after the other was imported.
+impute = Later("sklearn.impute", first="sklearn.experimental.enable_iterative_imputer")
 
 
 def fit_chain(facts: pl.DataFrame, targets: Sequence[str], candidates: Sequence[str], seed: int = 0) -> Chained:
@@ -43,12 +44,12 @@ def _weights(values: Values, moments: Values, seed: int) -> Values:
     weights = np.zeros((size, size + 1))
     if size < 2:
         return weights
-    chain = IterativeImputer(
-        BayesianRidge(), max_iter=ROUNDS, min_value=moments[2], max_value=moments[3], random_state=seed
+    chain = impute.IterativeImputer(
+        linear_model.BayesianRidge(), max_iter=ROUNDS, min_value=moments[2], max_value=moments[3], random_state=seed
     )
     with warnings.catch_warnings():
         # The rounds are bounded on purpose.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
         chain.fit(values)
     for step in chain.imputation_sequence_[-size:]:
         weights[step.feat_idx, step.neighbor_feat_idx] = step.estimator.coef_

@@ -10,18 +10,19 @@ from typing import Final, Self
 
 import numpy as np
 import polars as pl
-from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
 from decisioning.learning.algorithms import NAMES, again, named, refined
 from decisioning.learning.clusters import Clusters, Positions, distances, nearest
 from decisioning.learning.drifting import baseline
 from decisioning.learning.judging import LIMITS, Candidate, Limits, alone, choose
+from decisioning.learning.later import Later
 from decisioning.learning.matching import described
 from decisioning.learning.scaling import SCALINGS, Floats, Scaler, floats, raw_matrix
 from decisioning.learning.searching import Group, Progress, Search, Space, Tried, draw, means_of, quiet
 from decisioning.learning.serving import Served
 
+sklearn = Later("sklearn")
 RFM: Final = ("recency_days", "orders_365d", "spend_365d")
 NUMBERS: Final = (3, 4, 5, 6, 7, 8)
 
@@ -77,7 +78,7 @@ class Clustering:
         if len(np.unique(np.nan_to_num(raw, nan=-1.0), axis=0)) <= max(options.numbers):
             raise ValueError(f"Clustering needs more than {max(options.numbers)} different customers.")
         # One thread: the same sums in the same order on any machine, and no quarrel with others for its processors.
-        with threadpool_limits(1), config_context(assume_finite=True, skip_parameter_validation=True):
+        with threadpool_limits(1), sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
             self.search(frame, raw, former, progress)
         return self
 

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from sklearn.metrics import davies_bouldin_score, pairwise_distances
 
 from decisioning.learning.algorithms import NAMES
 from decisioning.learning.clusters import Positions
+from decisioning.learning.later import Later
 from decisioning.learning.scaling import KINDS, Floats
 
+metrics = Later("sklearn.metrics")
 SAMPLE: Final = 2_500  # rows the two indices are computed on; more change nothing but the time
 COMFORTABLE: Final = 0.10  # a smallest cluster of this share is large enough; more even is no better
 EVEN: Final = 0.01  # scores no further apart are equal: fewer clusters, then the simpler algorithm
@@ -84,7 +85,7 @@ class Yardstick:
 
     def __init__(self, spaces: dict[str, Floats]) -> None:
         self.spaces = spaces
-        self.distances = {kind: pairwise_distances(rows.astype(np.float32)) for kind, rows in spaces.items()}
+        self.distances = {kind: metrics.pairwise_distances(rows.astype(np.float32)) for kind, rows in spaces.items()}
         for matrix in self.distances.values():
             np.fill_diagonal(matrix, 0)
 
@@ -93,7 +94,7 @@ class Yardstick:
         if not 2 <= len(np.unique(labels)) < len(labels):
             return {}
         silhouettes = {kind: self.silhouette(kind, labels) for kind in self.spaces}
-        indices = {kind: float(davies_bouldin_score(rows, labels)) for kind, rows in self.spaces.items()}
+        indices = {kind: float(metrics.davies_bouldin_score(rows, labels)) for kind, rows in self.spaces.items()}
         return {
             "silhouette": round(silhouettes[own], 6),
             "davies_bouldin": round(indices[own], 6),

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from decisioning.learning.clusters import UNUSUAL, Cluster, Clusters, Positions
+from decisioning.learning.later import Later
 from decisioning.learning.naming import name_clusters
 from decisioning.learning.scaling import Floats, floats
 
+optimize = Later("scipy.optimize")
 CONTINUES: Final = 1 / 3  # Jaccard overlap from which a cluster is the continuation of a former one
 BEYOND: Final = 1 / 5  # of what chance leaves to be reached: two crowds of half of everybody share a third anyhow
 Counts = npt.NDArray[np.int64]
@@ -92,7 +93,7 @@ def crossed(labels: Positions, before: Positions, new: int, old: int) -> Counts:
 
 
 def paired(overlap: Counts) -> Sequence[tuple[int, int]]:
-    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    rows, columns = optimize.linear_sum_assignment(overlap, maximize=True)
     return [(int(row), int(column)) for row, column in zip(rows, columns, strict=True)]
 
 

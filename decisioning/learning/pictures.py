@@ -9,11 +9,12 @@ from html import escape
 from typing import Any, Final
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from decisioning.learning.clusters import Clusters, Positions
+from decisioning.learning.later import Later
 from decisioning.learning.scaling import Floats
 
+decomposition = Later("sklearn.decomposition")
 Picture = dict[str, Any]
 Scale = Callable[[float], float]
 POINTS: Final = 600
@@ -25,7 +26,7 @@ COLOURS: Final = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755
 
 def project(scaled: Floats, at: Positions, clusters: Clusters, seed: int) -> Picture:
     """`points` [x, y, position] of a sample, `centres` likewise, `axes` with explained share and loadings, `names`."""
-    pca = PCA(n_components=min(2, scaled.shape[1]), random_state=seed).fit(scaled)
+    pca = decomposition.PCA(n_components=min(2, scaled.shape[1]), random_state=seed).fit(scaled)
     rows = np.random.default_rng(seed).permutation(len(scaled))[:POINTS]
     return {
         "points": placed(pca.transform(scaled[rows]), at[rows]),

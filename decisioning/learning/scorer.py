@@ -4,17 +4,21 @@ Importing this module makes both known to `Scorer.from_artefact`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from decisioning.learning.family import Chances, Labels, SchemaMismatch, Scorer
 from decisioning.learning.features import Content, Facts, Matrix
+from decisioning.learning.later import Later
 from decisioning.learning.schema import FeatureSchema
 
+if TYPE_CHECKING:
+    import lightgbm
+else:
+    lightgbm = Later("lightgbm")
 __all__ = ["Prior", "SchemaMismatch", "Scorer", "Trees"]
 
 FEWEST_CONVERSIONS: Final = 30  # on each side of the early stopping, else it is not done
@@ -103,7 +107,7 @@ class Trees(Scorer):
         booster = lightgbm.train(self.parameters(), early, self.trees, watched, callbacks=[stop])
         return max(booster.best_iteration, FEWEST_TREES)
 
-    def rows(self, X: Matrix, y: Labels) -> lightgbm.Dataset:
+    def rows(self, X: Matrix, y: Labels) -> "lightgbm.Dataset":
         return lightgbm.Dataset(X, y, free_raw_data=False, params={"verbose": -1, "max_bin": 63})
 
     def parameters(self) -> dict[str, Any]:

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from sklearn.metrics import adjusted_rand_score
 
 from decisioning.learning.algorithms import MANY, Algorithm, Setting, Wanted
 from decisioning.learning.clusters import Positions
 from decisioning.learning.judging import SAMPLE, Candidate, Limits, Yardstick, refusals, score
+from decisioning.learning.later import Later
 from decisioning.learning.scaling import Floats
 from decisioning.learning.serving import Served, serve
 
+metrics = Later("sklearn.metrics")
 Progress = Callable[[int, int, str], None]
 RESAMPLES: Final = 5
 PART: Final = 2 / 3  # of the rows in a resample
@@ -140,7 +141,7 @@ class Search:
             for place, labels in enumerate(group.algorithm.labels(part, chosen, self.seed + turn + 1)):
                 served = serve(part, labels, self.limits.smallest, self.seed)
                 if served.number:
-                    agreed[turn, place] = adjusted_rand_score(own[place], served.positions(rows))
+                    agreed[turn, place] = metrics.adjusted_rand_score(own[place], served.positions(rows))
         return [float(figure) for figure in agreed.mean(axis=0)]
 
     def scored(self, tried: Tried, stability: float | None) -> Tried:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from decisioning.learning.algorithms import NOISE
 from decisioning.learning.clusters import Positions, nearest
+from decisioning.learning.later import Later
 from decisioning.learning.scaling import Floats
 
+cluster = Later("sklearn.cluster")
 SIZES: Final = (1, 4, 16)  # centres a cluster: the first that is faithful enough is taken
 FAITHFUL: Final = 0.95
 CROWD, LONERS = 20, 5  # rows for one centre: in a cluster, and among those who have none and lie scattered
@@ -84,4 +85,4 @@ def middles(members: Floats, size: int, seed: int) -> Floats:
     several = min(size, len(np.unique(members, axis=0))) if size > 1 else 1
     if several < 2:
         return members.mean(axis=0, keepdims=True)
-    return np.asarray(KMeans(several, n_init=1, random_state=seed).fit(members).cluster_centers_, np.float64)
+    return np.asarray(cluster.KMeans(several, n_init=1, random_state=seed).fit(members).cluster_centers_, np.float64)

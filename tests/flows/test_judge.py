@@ -73,6 +73,26 @@ def test_segments_that_name_an_edited_one_follow_in_the_same_pass(now: datetime,
     assert (members(inner), members(outer), members(other)) == (["a", "b", "c"], ["b", "c"], ["a"])
 
 
+def test_segments_of_segments_of_segments_and_by_a_pattern_are_computed_in_their_order(now, people: list[str]) -> None:
+    conditions = {
+        "one": "orders_30d >= 2",
+        "two": 'IN SEGMENT "one" AND orders_30d < 3',
+        "not-one": 'NOT IN SEGMENT "one"',
+        "any": "NOT segments IS EMPTY",
+        "three": 'IN SEGMENT "two" OR IN SEGMENT "not-one"',
+        "none": 'IN SEGMENT "any" AND NOT IN SEGMENT "three"',
+    }
+    made = [Segment.objects.create(key=key, name=key.title(), condition=text) for key, text in conditions.items()]
+    judge([one.pk for one in made], now)
+    at_once = {one.key: members(one) for one in made}
+    assert at_once["two"] and at_once["not-one"] and at_once["any"] == ["a", "b", "c"]
+    assert at_once["three"] == ["b", "c"] and at_once["none"] == ["a"]
+    for one in made:
+        judging.forget()
+        judge([one.pk], now)
+    assert {one.key: members(one) for one in made} == at_once
+
+
 def test_entries_by_an_edit_trigger_once_but_not_the_first_time(now: datetime, people: list[str]) -> None:
     segment = Segment.objects.create(key="s", name="S", condition="orders_30d >= 3")
     Campaign.objects.create(key="hello", name="Hello", trigger="segment", segment=segment, subject="s", body="b")
