@@ -16,8 +16,10 @@ from decisioning.customers.plan import observed, planning, tally
 from decisioning.flows import judge, respond, standing
 from decisioning.store import frames
 from decisioning.store.connection import patient
+from tests import examples
 
 archives = count()
+assert examples.SHARE > 0  # loading it sets what properties without settings of their own are tried with
 # Whoever comes last is waited for with nothing else to do: files that take long come first, the longest before all.
 LONGEST = (
     "story/test_intake_kills.py",

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.customers.facts import custom
@@ -21,6 +21,7 @@ from rules.language.columns import from_frame
 from rules.language.formulas import Calculation, Formula, Number, formula_facts, formula_histories, parse_formula
 from rules.language.nodes import Named
 from tests.customers.happenings import NOW, as_stored, crowds, expected, moments, streams, vocabularies
+from tests.examples import examples
 from tests.language.strategies import histories
 
 NAMES = ("orders_30d", "spend", "recency_days", "children", "city", "spend", "first", "second", "nobody")
@@ -55,7 +56,7 @@ def defined(draw: st.DrawFn) -> Customs:
     return Customs(facts, frozenset(draw(st.sets(st.sampled_from(read))) if read else ()))
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(crowds, vocabularies, defined(), st.just(NOW) | moments, st.randoms(use_true_random=False))
 def test_one_customer_and_everybody_have_the_same_custom_facts(
     crowd: list[list[FoldedEvent]], words: Vocabulary, customs: Customs, now: datetime, dice: random.Random
@@ -70,7 +71,7 @@ def test_one_customer_and_everybody_have_the_same_custom_facts(
             assert as_stored(asked) == {key: value for key, value in facts.items() if key == name}
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(streams, streams, vocabularies, defined(), moments)
 def test_late_events_after_pruning_correct_custom_facts(
     stream: list[FoldedEvent], late: list[FoldedEvent], words: Vocabulary, customs: Customs, now: datetime

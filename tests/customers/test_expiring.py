@@ -6,7 +6,7 @@ from math import inf, nextafter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.customers.facts.asking import age, day, than, thresholds
@@ -21,6 +21,7 @@ from rules.language import matches, nodes, parse
 from rules.language.history import needs
 from rules.language.values import DAY, Relative, Span
 from tests.customers.happenings import MICROSECOND, NOW, moments, streams, vocabularies
+from tests.examples import examples
 from tests.language.strategies import history_tests
 
 WORDS = Vocabulary(event_names=("Order Completed", "Product Viewed", "page"))
@@ -83,7 +84,7 @@ def looked_at(stream: list[FoldedEvent], now: datetime, until: datetime) -> list
     return sorted(at for at in found if now < at < until)[:60]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     streams, st.lists(st.one_of(_tests, _tests, _pairs), min_size=1, max_size=4), vocabularies, st.just(NOW) | moments
 )
@@ -99,7 +100,7 @@ def test_nothing_that_is_asked_changes_before_the_moment(
         assert answers(conditions, derive(state, at, words, wanted), at) == before, (at, moment)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(streams, st.lists(_tests, min_size=1, max_size=3), vocabularies, st.just(NOW) | moments)
 def test_something_that_is_asked_changes_at_the_moment(
     stream: list[FoldedEvent], conditions: list[nodes.Condition], words: Vocabulary, now: datetime

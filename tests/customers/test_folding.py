@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.customers.facts.deriving import derive
@@ -31,6 +31,7 @@ from tests.customers.happenings import (
     traits_told,
     vocabularies,
 )
+from tests.examples import examples
 
 Histories = dict[str, History]
 LATER = NOW + timedelta(days=2)
@@ -52,7 +53,7 @@ def folded_in_parts(stream: list[FoldedEvent], wanted: Histories, chance: random
     return merge(states)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(crowds, vocabularies, asked, st.just(NOW) | moments, st.integers(0, 400))
 def test_folding_gives_every_fact_that_the_frame_gives(
     crowd: list[list[FoldedEvent]], words: Vocabulary, wanted: Histories, now: datetime, days: int
@@ -62,7 +63,7 @@ def test_folding_gives_every_fact_that_the_frame_gives(
             assert derived(fold(None, stream, wanted, clock), now, words, wanted) == facts
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(streams, vocabularies, asked, moments, dice)
 def test_neither_order_nor_split_can_show(
     stream: list[FoldedEvent], words: Vocabulary, wanted: Histories, now: datetime, chance: random.Random
@@ -71,7 +72,7 @@ def test_neither_order_nor_split_can_show(
     assert derived(folded_in_parts(stream, wanted, chance, now), now, words, wanted) == whole
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(streams, streams, vocabularies, asked, moments, st.integers(0, 10**14))
 def test_pruning_changes_no_later_answer(
     stream: list[FoldedEvent], late: list[FoldedEvent], words: Vocabulary, wanted: Histories, now: datetime, wait: int
@@ -86,7 +87,7 @@ def test_pruning_changes_no_later_answer(
     assert derived(again, now, words, wanted) == derived(everything, now, words, wanted)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(streams, streams, vocabularies, asked, moments)
 def test_pruned_states_merge_like_whole_ones(
     one: list[FoldedEvent], other: list[FoldedEvent], words: Vocabulary, wanted: Histories, now: datetime
@@ -100,7 +101,7 @@ def test_pruned_states_merge_like_whole_ones(
     assert merged.events == len(one) + len(other)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(streams, dice)
 def test_the_last_told_value_of_a_trait_wins(stream: list[FoldedEvent], chance: random.Random) -> None:
     assert traits_of(folded_in_parts(stream, {}, chance, LATER)) == traits_told(stream)

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from time import process_time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.customers.identity.evidence import KINDS, USER, Code, Edge, Groups, Node
 from decisioning.customers.identity.linking import CONTACTS_TO_SHARE, USERS_TO_SHARE, group
+from tests.examples import examples
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SHORT = {"u": "user_id", "l": "loyalty_id", "e": "email", "p": "phone", "d": "device_id", "a": "anonymous_id"}
@@ -215,7 +216,7 @@ def meaning(found: Groups) -> tuple[object, ...]:
     return tuple((one.leader, one.members) for one in found.groups), found.verdicts
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_no_order_of_arrival_changes_the_answer(world: tuple[list[Node], list[Edge]], dice: random.Random) -> None:
     nodes, edges = world
@@ -235,7 +236,7 @@ def test_no_order_of_arrival_changes_the_answer(world: tuple[list[Node], list[Ed
     assert {edge_ids[pk]: verdict for pk, verdict in before.verdicts.items()} == after.verdicts
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(worlds())
 def test_two_user_ids_are_one_person_only_by_a_persons_word(world: tuple[list[Node], list[Edge]]) -> None:
     nodes, edges = world
@@ -256,7 +257,7 @@ def spread(start: int, edges: Iterable[Edge]) -> set[int]:
     return reached
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(worlds())
 def test_groups_are_everybody_once_and_hang_together_by_followed_ties(world: tuple[list[Node], list[Edge]]) -> None:
     nodes, edges = world
@@ -271,7 +272,7 @@ def test_groups_are_everybody_once_and_hang_together_by_followed_ties(world: tup
     assert len(joins) == len(nodes) - len(found.groups)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(worlds())
 def test_ends_of_a_refused_tie_are_apart_unless_by_hand(world: tuple[list[Node], list[Edge]]) -> None:
     nodes, edges = world
@@ -282,7 +283,7 @@ def test_ends_of_a_refused_tie_are_apart_unless_by_hand(world: tuple[list[Node],
             assert not any({edge.one, edge.other} <= one.members for one in groups)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(worlds(), st.data())
 def test_refusing_and_taking_it_back_leaves_no_trace(world: tuple[list[Node], list[Edge]], data: st.DataObject) -> None:
     nodes, edges = world
@@ -297,7 +298,7 @@ def test_refusing_and_taking_it_back_leaves_no_trace(world: tuple[list[Node], li
     assert meaning(group(nodes, back)) == meaning(before)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(worlds())
 def test_it_is_what_a_slow_and_plain_reading_of_the_rules_gives(world: tuple[list[Node], list[Edge]]) -> None:
     nodes, edges = world

@@ -5,11 +5,12 @@ from itertools import combinations
 from time import process_time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.customers.identity import similar
 from decisioning.customers.identity.similar import Person, mailbox, pairs
+from tests.examples import examples
 
 STREET = "12 Main Street, 10115 Springfield"
 
@@ -115,7 +116,7 @@ PLACES = st.sampled_from(["", STREET, "12 Main St 10115 Springfield", "SW1A 1AA 
 PEOPLE = st.lists(st.tuples(WORDS, MAILS, PHONES, PLACES), max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(PEOPLE)
 def test_keys_lose_nobody_whom_comparing_all_would_find(rows: list[tuple[str, str, str, str]]) -> None:
     people = [Person(number, *row) for number, row in enumerate(rows)]
@@ -124,7 +125,7 @@ def test_keys_lose_nobody_whom_comparing_all_would_find(rows: list[tuple[str, st
     assert {(pair.one, pair.other) for pair in pairs(people)} == {(pair.one, pair.other) for pair in everybody}
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(PEOPLE, st.randoms(use_true_random=False))
 def test_the_order_of_people_does_not_matter(rows: list[tuple[str, str, str, str]], dice: random.Random) -> None:
     people = [Person(number, *row) for number, row in enumerate(rows)]

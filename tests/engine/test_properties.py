@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.engine.batch import resolve_many
@@ -13,6 +13,7 @@ from decisioning.engine.types import Ask, ContentItem, ScorerItem
 from decisioning.learning.family import Scorer
 from decisioning.learning.features import learn_schema, paired_matrix
 from decisioning.learning.scorer import Prior, Trees
+from tests.examples import examples
 
 from .builders import NOW, ask, content, customer, placement, prepared, rule
 from .snapshots import KEYS, asks, sites, wrongs
@@ -40,7 +41,7 @@ def offered(site: Prepared, question: Ask) -> dict[str, ContentItem]:
     return {c.key: c for c in pool if not c.placements or "hero" in c.placements}
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(anything, asks)
 def test_nothing_ineligible_is_shown_nothing_twice_and_nothing_from_elsewhere(site: Prepared, question: Ask):
     found = resolve(site, question, NOW)
@@ -55,7 +56,7 @@ def test_nothing_ineligible_is_shown_nothing_twice_and_nothing_from_elsewhere(si
     assert offered(site, question).keys() <= found.dropped.keys() | set(keys)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(anything, asks)
 def test_propensities_of_every_slot_sum_to_one_and_replays_are_equal_to_the_bit(site: Prepared, question: Ask):
     found, slots = resolve(site, question, NOW), propensities(site, question, NOW)
@@ -65,13 +66,13 @@ def test_propensities_of_every_slot_sum_to_one_and_replays_are_equal_to_the_bit(
     assert msgspec.msgpack.encode(resolve(site, question, NOW)) == msgspec.msgpack.encode(found)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.one_of(sites(TREES), sites(TREES), sites(BEST)), st.lists(asks, min_size=2, max_size=5))
 def test_many_at_once_are_equal_to_one_by_one(site: Prepared, questions: list[Ask]):
     assert resolve_many(site, questions, NOW) == [resolve(site, question, NOW) for question in questions]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.permutations(['HIDE "apple"', 'ONLY TAGGED "a"', 'PIN "avocado" AT 2', 'BOOST "apple" BY 9', 'SHOW "cherry"']),
     st.sampled_from(["greedy", "epsilon", "softmax"]),

@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language import check, matches, parse
@@ -10,6 +10,7 @@ from rules.language.check import Problem
 from rules.language.facts import Catalogue, Fact, built_in
 from rules.language.nodes import Condition
 from rules.language.prove import always, covers, never
+from tests.examples import examples
 from tests.language.people import facts_for
 from tests.language.strategies import NOW, conditions
 
@@ -180,7 +181,7 @@ def test_a_fact_of_no_known_type_is_refused() -> None:
         Fact("x", "string")
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.data(), conditions, conditions)
 def test_nothing_is_proved_that_is_not_so(data: st.DataObject, one: Condition, other: Condition) -> None:
     facts = data.draw(facts_for([one, other]))

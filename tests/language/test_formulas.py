@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language import RuleError
@@ -25,6 +25,7 @@ from rules.language.formulas import (
 from rules.language.literals import whole
 from rules.language.nodes import Named
 from rules.language.printer import operand_text
+from tests.examples import examples
 from tests.language.strategies import NAMES, NUMBERS, histories, named
 
 FACTS = ("a", "b", "c")
@@ -46,7 +47,7 @@ values = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(formulas)
 def test_the_canonical_text_parses_back_into_the_same_formula(formula: Formula) -> None:
     text = formula_text(formula)
@@ -54,7 +55,7 @@ def test_the_canonical_text_parses_back_into_the_same_formula(formula: Formula) 
     assert formula_text(parse_formula(text)) == text
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(_calculations(st.builds(Named, st.sampled_from(FACTS))), st.lists(st.tuples(values, values), max_size=5))
 def test_one_customer_and_everybody_get_the_same_number(formula: Calculation, rows: list[tuple[Any, Any]]) -> None:
     frame = pl.DataFrame(rows, {"a": pl.Float64, "b": pl.Float64}, orient="row")  # nobody has c

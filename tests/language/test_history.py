@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language import history, matches, matching_frame, parse
@@ -15,6 +15,7 @@ from rules.language.columns import from_frame
 from rules.language.nodes import Condition, History
 from rules.language.printer import operand_text
 from rules.language.values import to_micros
+from tests.examples import examples
 from tests.language.people import events
 from tests.language.strategies import NOW, histories, history_tests
 
@@ -44,7 +45,7 @@ def folded(wanted: History, happened: list[Event], customer: str) -> Any:
     return history.answer(wanted, state, CLOCK)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.lists(histories, min_size=1, max_size=3),
     st.lists(events, max_size=10),
@@ -62,7 +63,7 @@ def test_folding_equals_the_frame_in_any_order(
             assert from_frame(row[name]) == folded(one, happened, row["customer_id"]), name
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(history_tests, min_size=1, max_size=3), st.lists(events, max_size=8))
 def test_conditions_agree_whether_events_are_folded_or_framed(
     conditions: list[Condition], happened: list[Event]
@@ -75,7 +76,7 @@ def test_conditions_agree_whether_events_are_folded_or_framed(
         assert framed == walked
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(histories, st.lists(events, max_size=10))
 def test_pruning_changes_no_answer_now_or_later(wanted: History, happened: list[Event]) -> None:
     state = None

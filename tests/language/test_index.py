@@ -3,18 +3,19 @@
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language import RuleIndex, matches, nodes, parse
 from rules.language import index as index_module
 from rules.language.nodes import Condition, Named, leaves
 from rules.language.terms import wanted_values
+from tests.examples import examples
 from tests.language.people import facts_for
 from tests.language.strategies import NOW, everything
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.data(), st.lists(everything, min_size=1, max_size=8))
 def test_it_finds_what_the_walk_finds(data: st.DataObject, conditions: list[Condition]) -> None:
     index = RuleIndex(enumerate(conditions))
@@ -72,7 +73,7 @@ def test_it_keeps_a_condition_whole_that_would_have_too_many_terms() -> None:
     assert index.matching(facts | {"b5": 2}, NOW) == []
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.data(), st.lists(everything, min_size=1, max_size=4))
 def test_a_misfit_is_a_fact_every_test_of_which_met_the_wrong_type(
     data: st.DataObject, conditions: list[Condition]

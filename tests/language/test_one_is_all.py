@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language import RuleIndex, explain, matches, matching_frame, parse
 from rules.language.frames import matching_frames
 from rules.language.nodes import Condition
+from tests.examples import examples
 from tests.language.people import conditions_and_frames, facts_for
 from tests.language.strategies import NOW, everything
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(conditions_and_frames())
 def test_it_answers_a_frame_as_it_answers_each_customer(both: tuple[Condition, pl.DataFrame]) -> None:
     condition, frame = both
@@ -28,7 +29,7 @@ def test_it_answers_a_frame_as_it_answers_each_customer(both: tuple[Condition, p
     assert together.to_list() == alone
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(conditions_and_frames(), everything)
 def test_it_answers_many_conditions_at_once_as_one_by_one(
     both: tuple[Condition, pl.DataFrame], other: Condition
@@ -39,7 +40,7 @@ def test_it_answers_many_conditions_at_once_as_one_by_one(
     assert together["two"].to_list() == matching_frame(other, frame, NOW).to_list()
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.data(), everything)
 def test_it_never_raises_and_explains_its_answer(data: st.DataObject, condition: Condition) -> None:
     facts: dict[str, Any] = data.draw(facts_for([condition]))

@@ -5,18 +5,19 @@ import os
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language import RuleError, format, parse
 from rules.language.codec import from_json, to_json
 from rules.language.nodes import Node
+from tests.examples import examples
 from tests.language.strategies import everything, rules
 
 TRIES = int(os.environ.get("FUZZ", "3000"))  # FUZZ=100000 is the long run
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(everything | rules)
 def test_what_is_printed_is_read_back_as_the_same_nodes(node: Node) -> None:
     text = format(node)
@@ -24,7 +25,7 @@ def test_what_is_printed_is_read_back_as_the_same_nodes(node: Node) -> None:
     assert format(parse(text)) == text
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(everything | rules)
 def test_json_gives_the_same_nodes_back(node: Node) -> None:
     assert from_json(json.loads(json.dumps(to_json(node), allow_nan=False))) == node
@@ -158,7 +159,7 @@ def test_random_edits_of_valid_rules_never_break_it() -> None:
         parsed_or_placed(text)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.text(max_size=80))
 def test_any_text_at_all_is_parsed_or_refused(text: str) -> None:
     parsed_or_placed(text)
@@ -209,7 +210,7 @@ def test_comments_are_kept_when_the_formatter_has_the_text() -> None:
     assert "#" not in format(parse("a = 1 # gone"))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(everything | rules, st.randoms(use_true_random=False))
 def test_no_comment_is_lost_and_the_layout_is_stable(node: Node, dice: random.Random) -> None:
     text = format(node)

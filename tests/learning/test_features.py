@@ -6,11 +6,12 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.learning.features import ContentBlock, design_matrix, learn_schema, paired_matrix
 from decisioning.learning.schema import Column, FeatureSchema, ordered_levels
+from tests.examples import examples
 
 from .shop import AGES, CROSSES, KINDS, OFFERS, Offer, showings
 
@@ -62,7 +63,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     st.dictionaries(st.sampled_from([*KINDS, "share_dairy", "share_meat"]), VALUES),
     st.dictionaries(

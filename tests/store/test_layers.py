@@ -4,12 +4,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.store import layers
 from decisioning.store.files import Files
 from decisioning.store.people import CUSTOMER, GONE, OWN
+from tests.examples import examples
 
 KINDS = {"a": "number", "b": "text", "c": "loose"}
 customers = st.integers(0, 30)
@@ -26,7 +27,7 @@ def rows_of(change: dict[int, dict[str, Any] | None]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={**OWN, **held})
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(changes, max_size=12), st.sampled_from((0, 5, 1000)), st.sampled_from((0, 5, 5000)))
 def test_the_newest_row_of_everybody_is_seen(tmp_path_factory, steps, budget, small):
     files = Files(str(tmp_path_factory.mktemp("frame")), tmp_path_factory.mktemp("copies"))

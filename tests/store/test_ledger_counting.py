@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from campaigns.models import Placement
@@ -21,6 +21,7 @@ from decisioning.store.copying import copy_in
 from decisioning.store.counting import PATIENCE, count_new, give_up
 from decisioning.store.recounting import rebuild
 from decisioning.store.sampling import thin
+from tests.examples import examples
 
 from ..conftest import NOW
 
@@ -216,7 +217,7 @@ def expected(made: list[Decision], outcomes: list[Outcome]) -> set[tuple[Any, ..
     return {(*key, *(sums[name] for name in statistics.COUNTS)) for key, sums in found.items()}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
 def test_increments_in_any_order_are_what_counting_anew_gives(db, seed: int):
     dice = random.Random(seed)

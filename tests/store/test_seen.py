@@ -1,11 +1,12 @@
 """Who was seen in which version is told from the frame, whatever order and however often customers come."""
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.store.people import CUSTOMER, VERSION
 from decisioning.store.seen import Seen
+from tests.examples import examples
 
 versions = st.dictionaries(st.integers(1, 30), st.integers(0, 5), max_size=20)
 
@@ -21,7 +22,7 @@ def held_by(seen: Seen) -> dict[int, int]:
     return dict(zip(seen.customers.tolist(), seen.versions.tolist(), strict=True))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(versions, versions)
 def test_it_keeps_the_newest_version_and_finds_who_is_newer(first, second):
     seen = Seen.of(frame(first))
