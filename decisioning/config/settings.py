@@ -148,6 +148,8 @@ DEMO_SHOP = env.flag("DEMO_SHOP", False) and not STRICT
 LEDGER_MONTHS = env.whole("LEDGER_MONTHS", 0)
 # How long an identical request may be answered from Redis.
 REPLY_CACHE_SECONDS = env.whole("REPLY_CACHE_SECONDS", 5)
+# How long a decision waits for Redis before it goes on without what lies there.
+REDIS_DEADLINE_SECONDS = env.fraction("REDIS_DEADLINE_SECONDS", 0.03)
 # Events a second that one API key may send to one process, 0 for no limit; and how long storing them may take.
 INTAKE_EVENTS_PER_SECOND = env.whole("INTAKE_EVENTS_PER_SECOND", 0)
 INTAKE_DEADLINE_SECONDS = env.fraction("INTAKE_DEADLINE_SECONDS", 0.8)

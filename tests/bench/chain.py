@@ -28,7 +28,7 @@ AT_MOST = 9_000
 LONGEST_BACKLOG = 10_000
 LOOK_SECONDS = 0.5
 PAUSE_SECONDS = 0.005
-HALF_RATE, PROBES = 2_500, 300
+RATE, PROBES = 2_000, 300
 MOST_SECONDS_A_PROBE = 0.3
 LONGEST_WAIT_SECONDS = 10.0
 WAITING = b"SELECT count(*) FROM customers_pending WHERE problem = ''"
@@ -136,17 +136,17 @@ def visible() -> Iterator[Result]:
 
 
 def probed(under: Chain, probes: int) -> list[float]:
-    """The waits of so many probes, the shortest first, at `HALF_RATE` events a second of others."""
+    """The waits of so many probes, the shortest first, at `RATE` events a second of others."""
     wire = Wire(under.port, under.key)
     for number in range(probes):
         _probe(wire, number, "Probe Ready")
     under.settle()
-    bodies = Traffic(2).batches(round(probes * MOST_SECONDS_A_PROBE * HALF_RATE / BATCH))
+    bodies = Traffic(2).batches(round(probes * MOST_SECONDS_A_PROBE * RATE / BATCH))
     stop = threading.Event()
     others = threading.Thread(
         target=post_all,
         args=(under.port, under.key, bodies, BATCH, SENDERS),
-        kwargs={"rate": HALF_RATE, "stop": stop},
+        kwargs={"rate": RATE, "stop": stop},
         daemon=True,
     )
     others.start()

@@ -19,7 +19,6 @@ from decisioning.flows import decide as deciding
 from decisioning.models import Artefact, Decision
 from decisioning.store import ledger as ledgers
 from decisioning.store import profiles, snapshot
-from decisioning.store.connection import HOT_TIMEOUT
 from decisioning.store.signing import sign
 from rules.models import Revision
 
@@ -29,7 +28,7 @@ from ..conftest import NOW
 def client(address: tuple[str, int]) -> redis.Redis:
     """As `hot()`, aimed at another server."""
     host, port = address
-    limits = {"socket_timeout": HOT_TIMEOUT, "socket_connect_timeout": HOT_TIMEOUT}
+    limits = {"socket_timeout": 0.03, "socket_connect_timeout": 0.03}
     return redis.Redis(host=host, port=port, retry=Retry(NoBackoff(), 0), **limits)
 
 

@@ -18,11 +18,11 @@ CHROMIUM = (Path("/usr/bin/chromium"), Path("/usr/bin/chromium-browser"), Path("
 
 
 def test(words: list[str]) -> int:
-    """Every test but those that need a browser. Five at once on two cores: many of them wait.
+    """Every test but those that need a browser. Seven at once on two cores: many of them wait.
 
     Whole files are given out in their order, those that take long first, so that servers are started once a file.
     """
-    code = _pytest(["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not e2e", *words])
+    code = _pytest(["-n", "7", "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not e2e", *words])
     left_out = browser_tests()
     if left_out:
         print(f"── Left out: browser tests in {', '.join(left_out)}. Run them with `make e2e`.")
@@ -32,9 +32,9 @@ def test(words: list[str]) -> int:
 
 
 def e2e(words: list[str]) -> int:
-    """The tests that need Chromium or Node."""
+    """The tests that need Chromium or Node, two browsers at once."""
     browser = chromium()
-    code = _pytest(["-m", "e2e", *words], {"CHROMIUM": str(browser), **node_environment()})
+    code = _pytest(["-n", "2", "--dist", "loadfile", "-m", "e2e", *words], {"CHROMIUM": str(browser), **node_environment()})
     if code == NOTHING_COLLECTED:
         print("── There are no browser tests yet: nothing was run.")
         return 0
