@@ -34,7 +34,8 @@ def test(words: list[str]) -> int:
 def e2e(words: list[str]) -> int:
     """The tests that need Chromium or Node, two browsers at once."""
     browser = chromium()
-    code = _pytest(["-n", "2", "--dist", "loadfile", "-m", "e2e", *words], {"CHROMIUM": str(browser), **node_environment()})
+    together = ["-n", "2", "--dist", "loadfile"]
+    code = _pytest([*together, "-m", "e2e", *words], {"CHROMIUM": str(browser), **node_environment()})
     if code == NOTHING_COLLECTED:
         print("── There are no browser tests yet: nothing was run.")
         return 0
