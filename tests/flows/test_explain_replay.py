@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.models import Content, Placement
+from campaigns.models import Content, Filter, Placement
 from decisioning.flows.contract import Refused
 from decisioning.flows.rerun import CURRENT, SAME, once_more, replay_of, replayed
 from decisioning.models import Decision, Snapshot
@@ -60,6 +60,21 @@ def test_candidates_of_the_callers_own_are_replayed(site):
     row = decided(site, candidates=mine)
     assert row.asked["candidates"] == mine
     assert replay_of(row, SAME)["identical"]
+
+
+def test_a_named_filter_is_replayed_with_its_values_as_it_was_then(site):
+    fill(site, "epsilon")
+    Filter.objects.create(key="mild", name="Mild", condition="sour < $most", values="most number")
+    site.publish()
+    row = decided(site, filter={"name": "mild", "values": {"most": 0.5}})
+    assert row.asked["filter"] == {"name": "mild", "values": {"most": 0.5}}
+    assert {item["key"] for item in row.items} <= {"cherry", "date"}
+    assert replay_of(row, SAME)["identical"]
+    Filter.objects.update(condition="sour > $most")
+    site.publish()
+    assert replay_of(row, SAME)["identical"]
+    now = replay_of(row, CURRENT)
+    assert not now["identical"] and {item["key"] for item in now["now"]["items"]} <= {"elder"}
 
 
 def test_facts_that_changed_since_change_no_replay(site):
