@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import polars as pl
-from django.db import connection
 
 from rules import segments
 from rules.language import matches, matching_frame
@@ -18,6 +17,7 @@ from rules.language.history import needs
 from rules.models import Membership
 from rules.segments import Because, Moves, Pair
 
+from ..customers.intake import arrays
 from ..customers.models import Customer
 from ..store import clusters
 from .standing import Standing
@@ -25,7 +25,7 @@ from .standing import Standing
 Facts = dict[str, Any]
 
 STAYS = """
-SELECT segment_id, customer_id FROM rules_membership WHERE left_at IS NULL AND customer_id = ANY(%s)
+SELECT segment_id, customer_id FROM rules_membership WHERE left_at IS NULL AND customer_id = ANY(%b::bigint[])
 ORDER BY segment_id
 """
 FEW = 5000
@@ -104,9 +104,8 @@ def _reasons(pairs: Sequence[Pair], told: Mapping[int, Sequence[Told]], known: S
 def stays_of(people: Collection[int]) -> dict[int, frozenset[int]]:
     """The segments these customers are in."""
     found: dict[int, set[int]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(STAYS, [list(people)])
-        for segment, customer in cursor.fetchall():
+    with arrays.direct() as raw:
+        for segment, customer in raw.execute(STAYS, [arrays.bigints([*people])], prepare=True):
             found.setdefault(customer, set()).add(segment)
     return {customer: frozenset(held) for customer, held in found.items()}
 

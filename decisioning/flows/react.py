@@ -12,7 +12,7 @@ from datetime import datetime
 
 import msgspec
 import redis
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from rules.lists import lists_of
 from rules.models import How
@@ -58,28 +58,19 @@ class Reacted:
 
 def react(now: datetime, limit: int = BATCH) -> Reacted:
     """Handle one batch of customers with pending events; nothing pending gives zeros."""
-    with transaction.atomic():
-        _need_no_disk()
-        batch = pending.take(limit)
+    batch = Batch()
+    try:
+        with transaction.atomic():
+            batch = pending.take(limit)
+            return handle(batch, now) if batch.rows else Reacted()
+    except PASSING:
+        raise
+    except Exception:
         if not batch.rows:
-            return Reacted()
-        try:
-            with transaction.atomic():
-                return handle(batch, now)
-        except PASSING:
             raise
-        except Exception:
-            log.exception("a batch of %s customers failed; taking them one by one", len(batch.customers))
-            return _one_by_one(batch, now)
-
-
-def _need_no_disk() -> None:
-    """This commit need not wait for the disk: one that a crash of PostgreSQL takes back is done again, whole.
-
-    What others commit on top of it (a message that is sent) reaches the disk after it, never before.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL synchronous_commit = off")
+        log.exception("a batch of %s customers failed; taking them one by one", len(batch.customers))
+    with transaction.atomic():
+        return _one_by_one(pending.hold(batch.customers, limit), now)
 
 
 def _one_by_one(batch: Batch, now: datetime) -> Reacted:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from campaigns.models import Campaign, Reaction
 from rules import segments
@@ -22,6 +22,7 @@ from ..customers.facts.expiring import thresholds
 from ..customers.facts.histories import published
 from ..customers.facts.origins import events_of
 from ..customers.facts.vocabulary import Vocabulary
+from ..customers.intake import arrays
 from ..learning.clusters import Clusters
 from ..store import clusters
 
@@ -88,9 +89,9 @@ _last: list[Standing] = []
 
 def standing() -> Standing:
     """The present one; one small query when nothing changed."""
-    with connection.cursor() as cursor:
-        cursor.execute(STAMP)
-        number, vocabulary, first, scored = cursor.fetchone()
+    with arrays.direct() as raw:
+        raw.execute(STAMP, prepare=True)
+        number, vocabulary, first, scored = raw.fetchone() or (None, None, None, False)
     stamp = (number, vocabulary, tuple(first or ()), scored)
     if _last and _last[0].stamp == stamp:
         return _last[0]

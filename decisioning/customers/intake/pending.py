@@ -27,7 +27,9 @@ SELECT DISTINCT i.customer_id FROM (
     SELECT identity_id FROM customers_pending WHERE problem = '' AND attempts < %s ORDER BY event_id LIMIT %s
 ) AS oldest JOIN customers_identity i ON i.id = oldest.identity_id
 """
-HOLD = "SELECT id FROM customers_customer WHERE id = ANY(%s) ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED"
+HOLD = """
+SELECT id FROM customers_customer WHERE id = ANY(%b::bigint[]) ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+"""
 # By way of the customers' identities and the index on them: statistics of a queue are always wrong, and with them the
 # planner goes through all that is pending. `length(…) = 0` keeps it from the index that leads there.
 READ = """
@@ -89,10 +91,10 @@ class Batch:
 
 def take(limit: int) -> Batch:
     """Hold up to `limit` customers with pending events, the longest waiting first; an empty batch when none is left."""
-    with connection.cursor() as cursor:
-        cursor.execute(OLDEST, [SUSPECTED, limit * SPARE])
-        found = [pk for (pk,) in cursor.fetchall()]
-        return hold(found, limit) if found else Batch()
+    with arrays.direct() as raw:
+        raw.execute(OLDEST, [SUSPECTED, limit * SPARE], prepare=True)
+        found = [pk for (pk,) in raw.fetchall()]
+    return hold(found, limit) if found else Batch()
 
 
 def hold(customers: Collection[int], limit: int, attempts: int = SUSPECTED) -> Batch:
@@ -100,9 +102,9 @@ def hold(customers: Collection[int], limit: int, attempts: int = SUSPECTED) -> B
 
     Events with that many `attempts` or more are left where they are.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(HOLD, [list(customers), limit])
-        held = [pk for (pk,) in cursor.fetchall()]
+    with arrays.direct() as raw:
+        raw.execute(HOLD, [arrays.bigints([*customers]), limit], prepare=True)
+        held = [pk for (pk,) in raw.fetchall()]
     return Batch(tuple(held), read(held, attempts))
 
 
