@@ -36,10 +36,11 @@ os.environ["DECISIONING_STATE_DIR"] = tempfile.mkdtemp(prefix="decisioning-test-
 atexit.register(shutil.rmtree, os.environ["DECISIONING_STATE_DIR"], ignore_errors=True)
 os.environ.setdefault("DECISIONING_ENV", "test")
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0123456789" * 5)
-# Decisions of a busy test machine wait for Redis as long as it takes.
-os.environ["REDIS_DEADLINE_SECONDS"] = "5"
 # What a demo or a developer's shell may have set must not reach the tests.
 KEPT_OUT = ("DECISIONING_CLOCK_OFFSET", "FACTS_TIME_ZONE", "REPLY_CACHE_SECONDS", "PUBLIC_URL", "INTAKE_", "KAFKA_")
 KEPT_OUT += ("GEO_", "TRUSTED_PROXIES", "WEBHOOK_", "ARCHIVE_URL", "DEMO_SHOP", "LEDGER_")
 for name in [name for name in os.environ if name.startswith(KEPT_OUT)]:
     os.environ.pop(name, None)
+# On a busy test machine decisions wait for Redis, and events for PostgreSQL, as long as it takes.
+os.environ["REDIS_DEADLINE_SECONDS"] = "5"
+os.environ["INTAKE_DEADLINE_SECONDS"] = "10"

@@ -129,6 +129,9 @@ class System:
             "DECISIONING_STATE_DIR": str(state),
             "OMP_NUM_THREADS": "1",
             "LOG_LEVEL": "WARNING",
+            # As the product has them, whatever the tests around have.
+            "REDIS_DEADLINE_SECONDS": "0.03",
+            "INTAKE_DEADLINE_SECONDS": "0.8",
             **library_environment(self.place.run),
             **more,
         }

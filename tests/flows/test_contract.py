@@ -185,6 +185,7 @@ def test_no_content_comes_twice_where_the_call_asks_for_that(site):
 
 def test_events_that_come_with_the_question_are_in_the_facts_that_answer_it(site, monkeypatch):
     """The consumer runs beside the request; here it runs whenever the request looks whether it has."""
+    monkeypatch.setattr(first, "PATIENCE", 60.0)
     monkeypatch.setattr(first.time, "sleep", lambda _: react(clock.now()))
     event = {
         "type": "track",
