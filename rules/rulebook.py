@@ -1,5 +1,6 @@
 """A rule's draft and the catalogue in; problems a marketer can act on, and immutable revisions, out."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -7,6 +8,8 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Max, QuerySet
+
+from decisioning.engine import limits
 
 from .language import RuleError, check, parse
 from .language.check import Problem
@@ -117,7 +120,8 @@ def published_rules() -> QuerySet[Rule]:
 def publish(rule: Rule, by: User | None, catalogue: Catalogue) -> Revision:
     """Make the saved draft what decisions follow; the new revision, or the current one if nothing differs.
 
-    Raises ValidationError, and changes nothing, when the text has an error under this catalogue.
+    Raises ValidationError, and changes nothing, when the text has an error under this catalogue, or the rule is too
+    much (see `decisioning.engine.limits`).
     """
     with transaction.atomic():
         row = _lock(rule)
@@ -125,6 +129,7 @@ def publish(rule: Rule, by: User | None, catalogue: Catalogue) -> Revision:
         draft = _draft(row)
         revision = row.published
         if revision is None or not _same(revision, draft):
+            _refuse_excess(row, draft)
             revision = _append(row, draft, by)
     rule.published = revision
     return revision
@@ -134,7 +139,7 @@ def rollback(rule: Rule, revision: Revision, by: User | None) -> Revision:
     """Publish what an earlier revision said, as a new revision, and make it the draft too.
 
     Placements deleted since are left out; raises ValidationError when none of them is left, because a rule
-    without placements would reach every placement.
+    without placements would reach every placement, or when the rule is too much for a placement by now.
     """
     with transaction.atomic():
         row = _lock(rule)
@@ -143,9 +148,41 @@ def rollback(rule: Rule, revision: Revision, by: User | None) -> Revision:
         former = _restore(row, revision)
         current = row.published
         if current is None or not _same(current, former):
+            _refuse_excess(row, former)
             current = _append(row, former, by)
     rule.refresh_from_db()
     return current
+
+
+def room(rule: Rule) -> list[limits.Use]:
+    """What a saved draft would use of what rules may have: actions, tests, and rules in its fullest placement."""
+    draft = _draft(rule)
+    others = _others(rule)
+    crowds = [limits.rules_at(key, [*others, draft["placements"]]) for key in _reached(rule, draft["placements"])]
+    return [*limits.used_by_rule(rule.text), *sorted(crowds, reverse=True)[:1]]
+
+
+def _refuse_excess(rule: Rule, draft: dict[str, Any]) -> None:
+    """Hold a draft to the limits; placements that the rule reaches already have room for it."""
+    former = rule.published
+    known = set(_reached(rule, former.placements)) if former is not None and rule.active else set()
+    many = [*_others(rule), draft["placements"]]
+    new = [key for key in _reached(rule, draft["placements"]) if key not in known]
+    crowds = [each for key in new if (each := limits.crowded(key, many))]
+    if told := [*limits.of_rule(rule.key, draft["text"]), *map(str, crowds)]:
+        raise ValidationError(told)
+
+
+def _others(rule: Rule) -> list[list[str]]:
+    """The placements of each other rule that decisions follow; none means every one."""
+    return list(published_rules().exclude(pk=rule.pk).values_list("published__placements", flat=True))
+
+
+def _reached(rule: Rule, placements: Sequence[str]) -> list[str]:
+    """The keys of the placements in use that these are; none means every one."""
+    rows = rule.placements.model.objects.filter(active=True)
+    rows = rows.filter(key__in=placements) if placements else rows
+    return sorted(rows.values_list("key", flat=True))
 
 
 def _lock(rule: Rule) -> Rule:

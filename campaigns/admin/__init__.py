@@ -1,6 +1,6 @@
 """The pages for what is shown and sent."""
 
-from . import calls, editing, filters, outbox, reactions, webhooks
+from . import calls, editing, filters, holdout, outbox, reactions, webhooks, windows
 from .reactions import ReactionInline
 
-__all__ = ["ReactionInline", "calls", "editing", "filters", "outbox", "reactions", "webhooks"]
+__all__ = ["ReactionInline", "calls", "editing", "filters", "holdout", "outbox", "reactions", "webhooks", "windows"]

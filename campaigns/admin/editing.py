@@ -22,6 +22,7 @@ from rules.rulebook import Kind
 
 from ..models import Campaign, Content, Placement
 from ..rendering import problems
+from .holdout import told_effect
 
 
 class FactsField(TagsField):
@@ -81,7 +82,14 @@ class PlacementAdmin(Publishing):
     language = {"audience": Kind.CONDITION}
     fieldsets = [
         (None, {"fields": ["name", "key", "count", "audience", "active"]}),
-        ("What counts as good", {"fields": ["objective", "window_hours", "freshness_half_life_days"]}),
+        ("What counts as good", {"fields": ["objective", "freshness_half_life_days"]}),
+        (
+            "How long it counts",
+            {
+                "fields": [("impression_hours", "click_hours"), ("window_hours", "value_hours")],
+                "description": "Of decisions made from now on. What comes later is kept, and credited to nothing.",
+            },
+        ),
         (
             "How slots are filled",
             {
@@ -90,11 +98,19 @@ class PlacementAdmin(Publishing):
                     ("new_share", "new_showings"),
                     "temperature",
                     ("bandit_facts", "bandit_width"),
+                    "bandit_shared",
                 ],
                 "description": "Every policy states the chance of what it chose, so that another can be judged by it.",
             },
         ),
         ("What is kept", {"fields": ["ledger_share"]}),
+        (
+            "Holdout",
+            {
+                "fields": ["holdout_share", "effect"],
+                "description": "Those held out of all placements (see Holdout), and more where the share is larger.",
+            },
+        ),
         (
             "Variety",
             {
@@ -103,6 +119,7 @@ class PlacementAdmin(Publishing):
             },
         ),
     ]
+    readonly_fields = ["effect"]
     list_display = ["name", "key", "count", "objective", "policy", "exploration", "active"]
     list_filter = ["active", "policy", "objective"]
     search_fields = ["key", "name"]
@@ -113,6 +130,11 @@ class PlacementAdmin(Publishing):
         if db_field.name == "bandit_facts":
             options |= {"form_class": FactsField, "widget": FactsField.widget}
         return super().formfield_for_dbfield(db_field, request, **options)
+
+    @display(description="Its effect")
+    def effect(self, placement: Placement) -> str:
+        """Held out against all others."""
+        return told_effect(placement) if placement.pk else "Shown once the placement is saved."
 
 
 @admin.register(Content)

@@ -2,7 +2,21 @@
 
 from .content import Content, Placement
 from .filters import Filter
+from .holdout import Holdout
 from .messages import Campaign, Message
 from .reactions import Call, Reaction, Receiver, Webhook
+from .windows import Window
 
-__all__ = ["Call", "Campaign", "Content", "Filter", "Message", "Placement", "Reaction", "Receiver", "Webhook"]
+__all__ = [
+    "Call",
+    "Campaign",
+    "Content",
+    "Filter",
+    "Holdout",
+    "Message",
+    "Placement",
+    "Reaction",
+    "Receiver",
+    "Webhook",
+    "Window",
+]

@@ -6,6 +6,20 @@ from django.db.models.functions import Now
 
 from rules.models import key_format
 
+from .holdout import holdout_share
+from .windows import LONGEST
+
+
+def window(what: str) -> models.FloatField:
+    """A window of a placement's own."""
+    return models.FloatField(
+        f"{what.lower()} counts for",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(LONGEST)],
+        help_text="Hours after the decision; empty is as in all placements, see Windows.",
+    )
+
 
 class Placement(models.Model):
     """A named slot of a page, app or message that asks for a number of contents."""
@@ -54,6 +68,12 @@ class Placement(models.Model):
         db_default=[],
         blank=True,
         help_text="For LinUCB and linear Thompson: the numbers they learn from.",
+    )
+    bandit_shared = models.BooleanField(
+        "learned together",
+        default=False,
+        db_default=False,
+        help_text="For LinUCB and linear Thompson: contents with common tags learn from each other, new ones too.",
     )
     new_share = models.FloatField(
         default=0.0,
@@ -104,10 +124,12 @@ class Placement(models.Model):
         validators=[MinValueValidator(0), MaxValueValidator(3660)],
         help_text="A content that starts today counts twice; half of that lead is gone after so many days; 0 is off.",
     )
-    window_hours = models.FloatField(
-        default=24.0,
-        validators=[MinValueValidator(0), MaxValueValidator(366 * 24)],
-        help_text="A conversion counts for so long after the contents were shown.",
+    impression_hours = window("An impression")
+    click_hours = window("A click")
+    window_hours = window("A conversion")
+    value_hours = window("Its value")
+    holdout_share = holdout_share(
+        "Of its customers: they get its default contents, to compare with. 0: as in all placements."
     )
     active = models.BooleanField(default=True)
 

@@ -27,6 +27,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         [
             ("Facts", "data_object", "customers", "customfact"),
             ("Events", "stream", "customers", "event"),
+            ("Events as outcomes", "conversion_path", "decisioning", "eventoutcome"),
             ("Tracking plan", "checklist", "customers", "plannedevent"),
             ("Data quality", "rule_settings", "customers", "qualityreport"),
             ("Dead letters", "report", "customers", "deadletter"),
@@ -39,6 +40,8 @@ GROUPS: list[tuple[str, list[Entry]]] = [
             ("Contents", "featured_video", "campaigns", "content"),
             ("Placements", "dashboard_customize", "campaigns", "placement"),
             ("Filters", "filter_alt", "campaigns", "filter"),
+            ("Windows", "timer", "campaigns", "window"),
+            ("Holdout", "person_off", "campaigns", "holdout"),
         ],
     ),
     (
@@ -55,6 +58,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         [
             ("Decisions", "manage_search", "decisioning", "decision"),
             ("Traffic", "stacked_bar_chart", "decisioning", "traffic"),
+            ("Attribution", "share_windows", "decisioning", "outcome"),
             ("Artefacts", "model_training", "decisioning", "artefact"),
             ("Snapshots", "photo_camera", "decisioning", "snapshot"),
         ],

@@ -170,7 +170,10 @@ def _shares(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _timeline(decision: Decision) -> list[dict[str, Any]]:
     """The decision and its outcomes in the order of time, with how long after it each came."""
     rows = Outcome.objects.filter(decision_id=decision.pk).order_by("at", "pk")
-    return [{"row": row, "after": _after(decision.at, row.at)} for row in rows]
+    return [
+        {"row": row, "after": _after(decision.at, row.at), "late": not decision.in_time(row.kind, row.at)}
+        for row in rows
+    ]
 
 
 def _after(start: datetime, end: datetime) -> str:

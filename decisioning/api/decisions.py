@@ -11,7 +11,7 @@ from ..flows.contract import Refused
 from ..flows.explain import explained
 from ..flows.rerun import ReplayRequest, replayed
 from .doors import PRIVATE
-from .reading import Reading, answered
+from .reading import TAGS, UNCHANGED, Reading, answered
 from .schema import ERROR, OBJECT, described
 from .views import AWAY, ERRORS, KEY
 
@@ -24,7 +24,8 @@ class DecisionView(Reading):
     @extend_schema(
         operation_id="explain_decision",
         summary="Everything one decision was made from",
-        responses={200: OpenApiResponse(OBJECT, "The ledger's row, explained."), **ERRORS, **AWAY},
+        parameters=TAGS,
+        responses={200: OpenApiResponse(OBJECT, "The ledger's row, explained."), **UNCHANGED, **ERRORS, **AWAY},
         auth=KEY,
     )
     def get(self, request: HttpRequest, decision_id: UUID) -> HttpResponse:

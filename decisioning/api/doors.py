@@ -89,7 +89,7 @@ def _asked(
     """What the flow behind a path answers."""
     now = clock.now()
     if path == OUTCOMES:
-        return take_outcome(body, now)
+        return take_outcome(body, now, ledger.count)
     if path == MANY:
         return decide_many(body, prepared, shared(), ledger, now, stages)
     origin = origin_of(headers) if places.wanted() else NOWHERE

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -17,7 +17,8 @@ from ..config import clock
 from ..customers.intake import places
 from ..flows.contract import MAX_BODY, Refused
 from ..flows.decide import decide
-from ..flows.flag_questions import Failed
+from ..flows.flag_questions import Failed, Question
+from ..flows.flag_state import state_of
 from ..flows.flags import evaluate, evaluate_all, lifetime_of
 from ..flows.origin import NOWHERE
 from ..flows.timing import Stages
@@ -28,13 +29,36 @@ from ..store.snapshot import holder
 from . import cors, limits
 from .doors import JSON, Headers, Reply, headers_of, origin_of
 from .keys import allow
+from .reading import TAGS
 from .views import KEY
 
 SCOPE: Final = "decide"
+FLAGS_PATH: Final = "/ofrep/v1/evaluate/flags"
 # Answers are personal, and only who was given one may ask whether it still holds.
 PERSONAL: Final[Headers] = [("Cache-Control", "private, no-cache"), ("Vary", "Origin, Authorization, X-API-Key")]
 # Beside what pages may send and read of any decision.
 ALSO: Final = {"Access-Control-Allow-Headers": "If-None-Match", "Access-Control-Expose-Headers": "ETag"}
+
+
+def is_flags(method: str, path: str) -> bool:
+    """Whether this request is answered before Django's request stack; `path` as it is in WSGI, bytes as Latin-1."""
+    return path.startswith(FLAGS_PATH) and method in ("POST", "OPTIONS") and key_of(path) is not None
+
+
+def key_of(path: str) -> str | None:
+    """The flag that a path of WSGI names, "" for all of them; None where it is another path, or no UTF-8."""
+    rest = path[len(FLAGS_PATH) :]
+    if not rest:
+        return ""
+    try:
+        return rest[1:].encode("latin-1").decode() if rest[0] == "/" and len(rest) > 1 else None
+    except UnicodeError:
+        return None
+
+
+def answer_path(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    """The answer to a request of which `is_flags` says that it is one of these."""
+    return preflight(headers) if method == "OPTIONS" else answer(headers, body, key_of(path) or None)
 
 
 def answer(headers: Mapping[str, str], body: bytes, key: str | None = None) -> Reply:
@@ -58,7 +82,11 @@ def answer(headers: Mapping[str, str], body: bytes, key: str | None = None) -> R
 
     if key is None:
         flags, held = sorted(prepared.slots) if prepared else [], headers.get("if-none-match", "")
-        status, raw, tag = evaluate_all(flags, body, held, lifetime_of(prepared), now, ask)
+
+        def state(question: Question) -> str:
+            return state_of(prepared, question, origin.place, shared(), now) if prepared else ""
+
+        status, raw, tag = evaluate_all(flags, body, held, lifetime_of(prepared), now, ask, state)
         more += [("ETag", tag)] if tag and prepared else []
     else:
         status, raw = evaluate(key, body, ask)
@@ -118,7 +146,7 @@ FAILURE: dict[str, Any] = {
     "required": ["errorCode", "errorDetails"],
     "properties": {"key": _text(), "errorCode": _text(enum=[*CODES, "FLAG_NOT_FOUND"]), "errorDetails": _text()},
 }
-FLAGS: dict[str, Any] = {
+ALL_FLAGS: dict[str, Any] = {
     "type": "object",
     "required": ["flags", "metadata"],
     "properties": {"flags": {"type": "array", "items": {"anyOf": [FLAG, FAILURE]}}, "metadata": METADATA},
@@ -132,7 +160,7 @@ QUESTION: dict[str, Any] = {
             "required": ["targetingKey"],
             "properties": {
                 "targetingKey": _text(description="A customer id, or anonymous:<id>.", minLength=1, maxLength=200),
-                "anonymous": {"type": "boolean", "description": "The targetingKey is an anonymous id."},
+                "anonymous": {"type": ["boolean", "null"], "description": "The targetingKey is an anonymous id."},
                 "request_id": _text(maxLength=100, description="Seeds the dice together with the customer."),
             },
             "additionalProperties": True,
@@ -146,8 +174,6 @@ FAILURES = {
     429: OpenApiResponse(FAILURE, "This key asks more than it may; Retry-After has the seconds."),
     500: OpenApiResponse(FAILURE, "It could not be decided; the server's log says why."),
 }
-HELD = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the last answer.")
-TAG = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Names this answer.")
 
 
 class Door(APIView):
@@ -163,7 +189,10 @@ class Door(APIView):
         else:
             body = Failed(405, "GENERAL", "Use POST.").body(kwargs.get("key"))
             reply = Reply(405, [JSON, ("Allow", "POST, OPTIONS")], body)
-        return HttpResponse(reply.body, status=reply.status, headers=dict(reply.headers))
+        given = HttpResponse(reply.body, status=reply.status, headers=dict(reply.headers))
+        if JSON not in reply.headers:
+            del given.headers["Content-Type"]  # of nothing there is no type, whatever Django thinks
+        return given
 
 
 class FlagView(Door):
@@ -183,14 +212,23 @@ class FlagView(Door):
         raise AssertionError("dispatch answers")
 
 
+@extend_schema(exclude=True)
+class OddFlagView(Door):
+    """A key with a line break in it, which Django's own converters leave out."""
+
+    def post(self, request: Request, key: str) -> HttpResponse:
+        """As any other key."""
+        raise AssertionError("dispatch answers")
+
+
 class FlagsView(Door):
     @extend_schema(
         operation_id="evaluate_flags",
         summary="Evaluate all flags (OFREP)",
-        parameters=[HELD, TAG],
+        parameters=TAGS,
         request={"application/json": QUESTION},
         responses={
-            200: OpenApiResponse(FLAGS, "Every active placement as a flag; one that failed has an errorCode."),
+            200: OpenApiResponse(ALL_FLAGS, "Every active placement as a flag; one that failed has an errorCode."),
             304: OpenApiResponse(description="Nothing changed, and nothing new was decided."),
             **FAILURES,
         },

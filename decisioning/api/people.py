@@ -11,7 +11,7 @@ from rules.models import Membership
 from ..customers.models import Customer, Identity
 from ..flows.contract import Refused
 from ..store import catalogue
-from .reading import NUL, Reading, answered
+from .reading import NUL, TAGS, UNCHANGED, Reading, answered
 from .schema import CUSTOMER_FACTS, CUSTOMER_SEGMENTS, FACTS
 from .views import AWAY, ERRORS, KEY
 
@@ -37,7 +37,8 @@ class FactsView(Reading):
     @extend_schema(
         operation_id="list_facts",
         summary="The catalogue of facts",
-        responses={200: OpenApiResponse(FACTS, "By name."), **ERRORS, **AWAY},
+        parameters=TAGS,
+        responses={200: OpenApiResponse(FACTS, "By name."), **UNCHANGED, **ERRORS, **AWAY},
         auth=KEY,
     )
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -61,7 +62,8 @@ class CustomerFactsView(Reading):
     @extend_schema(
         operation_id="read_customer_facts",
         summary="A customer's facts",
-        responses={200: OpenApiResponse(CUSTOMER_FACTS, "As stored."), **ERRORS, **AWAY},
+        parameters=TAGS,
+        responses={200: OpenApiResponse(CUSTOMER_FACTS, "As stored."), **UNCHANGED, **ERRORS, **AWAY},
         auth=KEY,
     )
     def get(self, request: HttpRequest, customer_id: str) -> HttpResponse:
@@ -74,7 +76,8 @@ class CustomerSegmentsView(Reading):
     @extend_schema(
         operation_id="list_customer_segments",
         summary="The segments a customer is in",
-        responses={200: OpenApiResponse(CUSTOMER_SEGMENTS, "By key."), **ERRORS, **AWAY},
+        parameters=TAGS,
+        responses={200: OpenApiResponse(CUSTOMER_SEGMENTS, "By key."), **UNCHANGED, **ERRORS, **AWAY},
         auth=KEY,
     )
     def get(self, request: HttpRequest, customer_id: str) -> HttpResponse:

@@ -9,7 +9,7 @@ import msgspec
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import QueryDict
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.views import APIView
 
 from ..flows.contract import Refused
@@ -17,10 +17,15 @@ from ..store.snapshot import holder
 from .keys import allow
 
 METHODS: Final = ("get", "post", "put", "patch")
+SAFE: Final = ("GET", "HEAD")
 MOST: Final = 1000
 NUL: Final = "\0"  # in no text that PostgreSQL holds: who asks for a name with it asks for nothing there is
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LIMIT = OpenApiParameter("limit", int, description=f"How many at most, 1 to {MOST}; 100 when not said.")
+HELD = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the last answer.")
+TAG = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Names this answer.")
+TAGS = [HELD, TAG]
+UNCHANGED = {304: OpenApiResponse(description="What the tag names is still the answer.")}
 AFTER = OpenApiParameter("after", str, description="`next` of the page before.")
 
 
@@ -63,12 +68,12 @@ def refused(error: Refused, methods: list[str]) -> HttpResponse:
 
 
 def answered(request: HttpRequest, body: Any) -> HttpResponse:
-    """The body as JSON, or 304 where the client has the same already (RFC 9110, 13.1.2)."""
+    """The body as JSON, or 304 where a client that only reads has the same already (RFC 9110, 13.1.2)."""
     raw = msgspec.json.encode(body)
     tag = f'"{hashlib.blake2b(raw, digest_size=12).hexdigest()}"'
     held = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, X-API-Key"}
-    if tag in held or "*" in held:
+    if request.method in SAFE and (tag in held or "*" in held):
         return HttpResponse(status=304, headers=headers)
     return HttpResponse(raw, content_type="application/json", headers=headers)
 

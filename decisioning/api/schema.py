@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
+from ..customers.intake.identifiers import KINDS
 from ..customers.intake.incoming import Incoming
-from ..flows.contract import Core
+from ..flows.contract import Core, DecideRequest
 
 ERROR: dict[str, Any] = {
     "type": "object",
@@ -23,6 +24,7 @@ RECEIPT: dict[str, Any] = {
     "required": ["success"],
     "properties": {
         "success": {"type": "boolean"},
+        "attributed": {"type": "boolean", "description": "Of an outcome: whether it came within its window."},
         "added": {"type": "integer"},
         "duplicates": {"type": "integer"},
         "errors": {
@@ -78,23 +80,61 @@ ANSWER: dict[str, Any] = {
         **_CORE["properties"],
     },
 }
+DECIDE: dict[str, Any] = described(DecideRequest)
+_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
+_NAMES = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": False,
+    "properties": dict.fromkeys(KINDS, _NAME),
+}
+DECIDE["properties"]["identifiers"] = {"anyOf": [_NAMES, {"type": "null"}]}
+# For whom is said in exactly one of these ways; null is as good as nothing.
+DECIDE["oneOf"] = [
+    {"required": [way], "properties": {way: {"type": kind}}}
+    for way, kind in (("customer_id", "string"), ("anonymous_id", "string"), ("identifiers", "object"))
+]
 OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
 # Properties, traits and context are kept as they come, so their type says nothing of them.
 EVENT: dict[str, Any] = described(Incoming)
 EVENT["properties"] |= {"properties": OBJECT, "traits": OBJECT, "context": OBJECT}
-TRACKING_BODY: dict[str, Any] = {
-    "oneOf": [
-        EVENT,
-        {
-            "type": "object",
-            "required": ["batch"],
-            "properties": {
-                "batch": {"type": "array", "items": EVENT},
-                "sentAt": {"type": "string", "format": "date-time"},
-                "writeKey": {"type": "string"},
+EVENT["required"] = ["messageId"]
+# What the address itself does not say and cannot be done without, by type.
+ALSO: dict[str, list[str]] = {"track": ["event"], "alias": ["previousId", "userId"]}
+_ID: dict[str, Any] = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "integer"}]}
+_NAMED: dict[str, Any] = {
+    "messageId": {"type": "string", "minLength": 1, "maxLength": 300},
+    "userId": _ID,
+    "anonymousId": _ID,
+    "previousId": _ID,
+}
+_WHOM: dict[str, Any] = {"anyOf": [{"required": ["userId"]}, {"required": ["anonymousId"]}]}
+
+
+def event_of(kind: str) -> dict[str, Any]:
+    """The body of a call with one event, whose type is that of the address whatever the body says."""
+    required = ["messageId", *ALSO.get(kind, [])]
+    named = {"event": {"type": "string", "minLength": 1, "maxLength": 200}} if kind == "track" else {}
+    return {**EVENT, "required": required, "properties": {**EVENT["properties"], **_NAMED, **named}, **_WHOM}
+
+
+BATCH: dict[str, Any] = {
+    "type": "object",
+    "required": ["batch"],
+    "properties": {
+        "batch": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                **EVENT,
+                "required": ["messageId", "type"],
+                "properties": {**EVENT["properties"], **_NAMED},
+                **_WHOM,
             },
         },
-    ]
+        "sentAt": {"type": "string", "format": "date-time"},
+        "writeKey": {"type": "string"},
+    },
 }
 CLOUDEVENT: dict[str, Any] = {
     "type": "object",
@@ -151,6 +191,32 @@ HISTORY: dict[str, Any] = _record(
     ),
     next=NEXT,
 )
+ENTRIES: dict[str, Any] = {
+    "type": "array",
+    "maxItems": 10_000,
+    "items": {
+        "type": "object",
+        "required": ["kind", "value"],
+        "additionalProperties": False,
+        "properties": {
+            "kind": {"type": "string", "enum": ["customer", *KINDS]},
+            "value": {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "integer"}]},
+        },
+    },
+}
+REPLACEMENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["entries"],
+    "additionalProperties": False,
+    "properties": {"entries": ENTRIES},
+}
+CHANGES: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "description": "One of the two.",
+    "oneOf": [{"required": ["add"]}, {"required": ["remove"]}],
+    "properties": {"add": {**ENTRIES, "minItems": 1}, "remove": {**ENTRIES, "minItems": 1}},
+}
 CHANGED: dict[str, Any] = _record(added=WHOLE, removed=WHOLE, entered=WHOLE, left=WHOLE, entries=WHOLE)
 FACTS: dict[str, Any] = _record(
     facts=_list(

@@ -19,13 +19,27 @@ from ..customers.intake.strict import Unfit, refuse_nul, unreadable
 from ..flows import enlist
 from ..flows.contract import Refused
 from .encoding import too_large
-from .reading import AFTER, LIMIT, NUL, Reading, answered, cursor_of, limit_of, moment_of, place_of, wrong_cursor
-from .schema import CHANGED, HISTORY, MEMBERS, SEGMENT, SEGMENTS, described
+from .reading import (
+    AFTER,
+    LIMIT,
+    NUL,
+    TAGS,
+    UNCHANGED,
+    Reading,
+    answered,
+    cursor_of,
+    limit_of,
+    moment_of,
+    place_of,
+    wrong_cursor,
+)
+from .schema import CHANGED, CHANGES, ERROR, HISTORY, MEMBERS, REPLACEMENT, SEGMENT, SEGMENTS
 from .views import AWAY, ERRORS, KEY
 
 DAY: Final = timedelta(days=1)
 MOST_ENTRIES: Final = 10_000
 LARGEST: Final = 2 * 1024 * 1024
+NO_LIST = {409: OpenApiResponse(ERROR, "The segment is no imported list; the message says the cure.")}
 CSV, JSON = "text/csv", "application/json"
 
 
@@ -82,7 +96,8 @@ class SegmentsView(Reading):
     @extend_schema(
         operation_id="list_segments",
         summary="All segments",
-        responses={200: OpenApiResponse(SEGMENTS, "By key."), **ERRORS, **AWAY},
+        parameters=TAGS,
+        responses={200: OpenApiResponse(SEGMENTS, "By key."), **UNCHANGED, **ERRORS, **AWAY},
         auth=KEY,
     )
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -94,7 +109,8 @@ class SegmentView(Reading):
     @extend_schema(
         operation_id="read_segment",
         summary="One segment",
-        responses={200: OpenApiResponse(SEGMENT, "The segment."), **ERRORS, **AWAY},
+        parameters=TAGS,
+        responses={200: OpenApiResponse(SEGMENT, "The segment."), **UNCHANGED, **ERRORS, **AWAY},
         auth=KEY,
     )
     def get(self, request: HttpRequest, key: str) -> HttpResponse:
@@ -107,6 +123,7 @@ class MembersView(Reading):
         operation_id="list_members",
         summary="Who is in a segment",
         parameters=[
+            *TAGS,
             AFTER,
             LIMIT,
             OpenApiParameter("safe", int, description="CSV: 0 leaves text as it is that a spreadsheet would run."),
@@ -114,6 +131,7 @@ class MembersView(Reading):
         responses={
             (200, JSON): OpenApiResponse(MEMBERS, "A page."),
             (200, CSV): OpenApiResponse(OpenApiTypes.STR, "All members, streamed."),
+            **UNCHANGED,
             **ERRORS,
             **AWAY,
         },
@@ -155,12 +173,13 @@ class HistoryView(Reading):
         operation_id="list_movements",
         summary="Who entered and left a segment",
         parameters=[
+            *TAGS,
             OpenApiParameter("from", OpenApiTypes.DATETIME, description="The first moment; a day ago when not said."),
             OpenApiParameter("to", OpenApiTypes.DATETIME, description="The moment behind the last; now when not said."),
             AFTER,
             LIMIT,
         ],
-        responses={200: OpenApiResponse(HISTORY, "A page."), **ERRORS, **AWAY},
+        responses={200: OpenApiResponse(HISTORY, "A page."), **UNCHANGED, **ERRORS, **AWAY},
         auth=KEY,
     )
     def get(self, request: HttpRequest, key: str) -> HttpResponse:
@@ -188,8 +207,13 @@ class ListView(Reading):
     @extend_schema(
         operation_id="replace_list",
         summary="Replace an imported list",
-        request={"application/json": described(Replacement)},
-        responses={200: OpenApiResponse(CHANGED, "The list is as sent, and its segment follows it."), **ERRORS, **AWAY},
+        request={"application/json": REPLACEMENT},
+        responses={
+            200: OpenApiResponse(CHANGED, "The list is as sent, and its segment follows it."),
+            **NO_LIST,
+            **ERRORS,
+            **AWAY,
+        },
         auth=KEY,
     )
     def put(self, request: HttpRequest, key: str) -> HttpResponse:
@@ -200,8 +224,13 @@ class ListView(Reading):
     @extend_schema(
         operation_id="change_list",
         summary="Add to an imported list, or take off it",
-        request={"application/json": described(Changes)},
-        responses={200: OpenApiResponse(CHANGED, "The list is changed, and its segment follows it."), **ERRORS, **AWAY},
+        request={"application/json": CHANGES},
+        responses={
+            200: OpenApiResponse(CHANGED, "The list is changed, and its segment follows it."),
+            **NO_LIST,
+            **ERRORS,
+            **AWAY,
+        },
         auth=KEY,
     )
     def patch(self, request: HttpRequest, key: str) -> HttpResponse:

@@ -3,8 +3,9 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from . import decisions, ofrep, people, segments, views
+from . import decisions, ofrep, people, reports, segments, views
 from .intake import EVENTS, MAIN, PATHS
+from .pixel import PixelView
 from .sources import RUDDER
 from .unsubscribe import unsubscribe
 
@@ -12,6 +13,8 @@ urlpatterns = [
     path("v1/decide", views.DecideView.as_view(), name="decide"),
     path("v1/decide/batch", views.ManyView.as_view(), name="decide_many"),
     path("v1/outcomes", views.OutcomeView.as_view(), name="outcomes"),
+    path("v1/outcomes/pixel.gif", PixelView.as_view(), name="pixel"),
+    path("v1/reports/attribution", reports.AttributionView.as_view(), name="attribution"),
     path("v1/decisions/<uuid:decision_id>", decisions.DecisionView.as_view(), name="decision"),
     path("v1/decisions/<uuid:decision_id>/replay", decisions.ReplayView.as_view(), name="replay"),
     path("v1/segments", segments.SegmentsView.as_view(), name="segments"),
@@ -27,7 +30,7 @@ urlpatterns = [
     path("v1/schema", SpectacularAPIView.as_view(), name="schema"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
-    *[path(address.lstrip("/"), views.TrackingView.as_view(), name=kind) for address, kind in MAIN.items()],
+    *[path(address.lstrip("/"), views.tracking_view(kind).as_view(), name=kind) for address, kind in MAIN.items()],
     path(EVENTS.lstrip("/"), views.CloudEventsView.as_view(), name="cloudevents"),
     path("v1/projects/<str:write_key>/settings", views.SettingsView.as_view(), name="client_settings"),
     *[
@@ -37,5 +40,6 @@ urlpatterns = [
     ],
     path("ofrep/v1/evaluate/flags", ofrep.FlagsView.as_view(), name="evaluate_flags"),
     path("ofrep/v1/evaluate/flags/<path:key>", ofrep.FlagView.as_view(), name="evaluate_flag"),
+    re_path(r"^ofrep/v1/evaluate/flags/(?P<key>[\s\S]+)\Z", ofrep.OddFlagView.as_view()),
     re_path("^(?:ofrep/)?v1/", views.nowhere),
 ]

@@ -9,14 +9,14 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from ..customers.intake import places
-from ..flows.contract import DecideRequest, Refused
+from ..flows.contract import Refused
 from ..flows.decide_many import BatchAnswer, BatchRequest
 from ..flows.take import OutcomeRequest
 from ..store.ledger import ledger
 from ..store.snapshot import age_seconds, holder
 from .doors import MAX_READ, answer, is_hot
 from .intake import is_document
-from .schema import ANSWER, CLOUDEVENTS, ERROR, RECEIPT, REFUSED, TRACKING_BODY, described
+from .schema import ANSWER, BATCH, CLOUDEVENTS, DECIDE, ERROR, RECEIPT, REFUSED, described, event_of
 
 # What OpenAPI calls a security requirement; the types of drf-spectacular know only names.
 KEY: Any = [{"bearer": []}]
@@ -61,7 +61,7 @@ class DecideView(Door):
     @extend_schema(
         operation_id="decide",
         summary="Ask which contents to show",
-        request={"application/json": described(DecideRequest)},
+        request={"application/json": DECIDE},
         responses={200: OpenApiResponse(ANSWER, "The decision; always given, `rung` says from what."), **ASKING},
         auth=KEY,
     )
@@ -100,16 +100,22 @@ class OutcomeView(Door):
         raise AssertionError("dispatch answers")
 
 
-class TrackingView(Door):
-    @extend_schema(
-        summary="Send events",
-        request={"application/json": TRACKING_BODY},
-        responses={200: OpenApiResponse(RECEIPT, "Committed, but for what `errors` lists."), **REFUSALS, **AWAY},
-        auth=KEY,
-    )
-    def post(self, request: Request) -> HttpResponse:
-        """In the Segment Spec's shape; `messageId` makes a retry count once."""
-        raise AssertionError("dispatch answers")
+def tracking_view(kind: str) -> type[Door]:
+    """The view of one address that takes events: a batch of them, or one of this type."""
+
+    class TrackingView(Door):
+        @extend_schema(
+            operation_id=kind,
+            summary="Send events" if kind == "batch" else f"Send one {kind} event",
+            request={"application/json": BATCH if kind == "batch" else event_of(kind)},
+            responses={200: OpenApiResponse(RECEIPT, "Committed, but for what `errors` lists."), **REFUSALS, **AWAY},
+            auth=KEY,
+        )
+        def post(self, request: Request) -> HttpResponse:
+            """In the Segment Spec's shape; `messageId` makes a retry count once."""
+            raise AssertionError("dispatch answers")
+
+    return TrackingView
 
 
 class CloudEventsView(Door):

@@ -20,9 +20,11 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget
 
 from ..config.celery import app
+from ..engine.limits import sizes, worse
 from ..models import Snapshot
 from ..store import snapshot
 from ..store.connection import patient
+from ..store.freeze import shape
 from .fields import LanguageField, LanguageWidget
 from .uses import uses_of
 
@@ -81,6 +83,10 @@ class ReadOnly(ModelAdmin):
         return False
 
 
+class TooMuch(ValidationError):
+    """A save would publish more than the limits allow; the transaction it is raised in changes nothing."""
+
+
 class Publishing(ModelAdmin):
     """Pages whose saves and deletions go live: a snapshot is built after the commit, and the user is told."""
 
@@ -110,7 +116,25 @@ class Publishing(ModelAdmin):
         """After the row and its placements are written, publish when the transaction commits."""
         super().save_related(request, form, formsets, change)
         if self.goes_live(request, form):
+            if told := worse(getattr(request, "excess", ()), sizes(shape())):
+                raise TooMuch(told)
             go_live(request)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The form; a save after which more is published than the limits allow is undone, and the limit named."""
+        if request.method == "POST":
+            vars(request)["excess"] = sizes(shape())
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except TooMuch as refusal:
+            messages.error(request, f"Not saved. {' '.join(refusal.messages)}")
+            return redirect(request.get_full_path())
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, list[Any]]:
         """What else would go, and what stands against it: rows that others name in their texts stay."""

@@ -160,6 +160,7 @@ def figures(span: Span, now: datetime, placement: str = "") -> dict[str, Any]:
     written = statistics.tallies("written", since).get("", (0, 0.0))
     answers = {name: count for name, (count, _) in statistics.tallies("answers", since).items()}
     dropped = {name: count for name, (count, _) in statistics.tallies("dropped", since).items()}
+    outcomes = {name: count for name, (count, _) in statistics.tallies("outcomes", since).items()}
     imported = Traffic.objects.filter(source=Decision.Source.IMPORT, hour__gte=since, hour__lt=now + HOUR)
     return {
         "decisions": sums["decisions"] or 0,
@@ -175,6 +176,8 @@ def figures(span: Span, now: datetime, placement: str = "") -> dict[str, Any]:
         "hits": answers.get("hit", 0) / total if (total := sum(answers.values())) else None,
         "dropped": dropped,
         "dropped_all": sum(dropped.values()),
-        "lost": statistics.tallies("outcomes", since).get("lost", (0, 0.0))[0],
+        "lost": outcomes.get("lost", 0),
+        "late": outcomes.get("late", 0),
+        "bad_token": outcomes.get("bad_token", 0),
         "imported": imported.aggregate(count=Sum("decisions"))["count"] or 0,
     }

@@ -20,6 +20,17 @@ PATHS: dict[str, tuple[str, ...]] = {
     "utm_campaign": ("campaign", "name"),
 }
 
+# Facts of the moment that may say something about a stranger; pages, searches and cities are too many.
+TELLING = ("device", "os", "country", "region", "language", "utm_source")
+BANDS = tuple(f"hours={start}-{start + 5}" for start in range(0, 24, 6))  # of the hour in UTC
+
+
+def moments(facts: Mapping[str, Any]) -> list[str]:
+    """The moment's names that rates are counted under, such as device=mobile and hours=18-23."""
+    found = [f"{name}={facts[name]}" for name in TELLING if name in facts]
+    hour = facts.get("hour")
+    return [*found, BANDS[hour // 6]] if isinstance(hour, int) and 0 <= hour < 24 else found
+
 
 def context_facts(context: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Facts named in `PATHS` where the context has text for them, plus `hour` (0-23) and `weekday` (1 is Monday)."""

@@ -43,7 +43,8 @@ class Slot:
     """A placement with its contents, its rules in their order, and the index over them.
 
     `counts` are (successes, failures) by content, None where nothing was counted; `elsewhere` are the contents that are
-    for other placements; `always` are unconditional (see `eligibility`), and `worth` is that of `objective`.
+    for other placements; `always` are unconditional (see `eligibility`), and `worth` is that of `objective`;
+    the share `held` of customers is held out, as `draw` says.
     """
 
     item: PlacementItem
@@ -58,6 +59,8 @@ class Slot:
     elsewhere: tuple[str, ...] = ()
     always: frozenset[str] = frozenset()
     worth: Mapping[str, tuple[Factor, ...]] = field(default_factory=dict)
+    held: float = 0.0
+    draw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,8 @@ def _slot(
         tuple(c.key for c in data.contents if not _is_for(c, item)),
         frozenset(c.key for c in pool if unconditional(c)),
         {c.key: worth(c, item) for c in pool},
+        max(item.holdout_share, data.holdout_share),
+        f"holdout\x1f{data.holdout_draw}",
     )
 
 

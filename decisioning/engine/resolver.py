@@ -15,6 +15,7 @@ from rules.language import matches
 from .context import context_facts
 from .dice import Dice
 from .eligibility import ELSEWHERE, all_capped, eligible
+from .holdout import HELD, arms_of
 from .objective import Factor, factors, formula, product, worth
 from .policies import EPSILON
 from .prepare import Prepared, Slot
@@ -38,6 +39,7 @@ class Narrowed:
     ask: Ask
     facts: Mapping[str, Any]
     state: Targeting
+    arms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,12 @@ def narrow(prepared: Prepared, ask: Ask, now: datetime) -> Narrowed | Resolution
     nothing = "CAPPED" if not kept and all_capped(dropped) else "FALLBACK"
     if ask.explain and ask.candidates is None:
         dropped.update(dict.fromkeys(slot.elsewhere, ELSEWHERE))
-    if ask.holdout:
+    arms = arms_of(slot, ask.holdout, facts)
+    if HELD in arms:
         dropped.update(dict.fromkeys(kept, HELD_OUT))
-        return _default(Narrowed(slot, ask, facts, Targeting({}, dropped)), "HOLDOUT", now)
+        return _default(Narrowed(slot, ask, facts, Targeting({}, dropped), arms), "HOLDOUT", now)
     state = target(slot, kept, dropped, facts, now, ask.explain, ask.candidates)
-    narrowed = Narrowed(slot, ask, facts, state)
+    narrowed = Narrowed(slot, ask, facts, state, arms)
     return narrowed if state.kept else _default(narrowed, nothing, now)
 
 
@@ -121,6 +124,7 @@ def rank(prepared: Prepared, narrowed: Narrowed, now: datetime, live: Live | Non
         scores.degraded,
         scores.basis,
         dict(ranked.weighed),
+        narrowed.arms,
     )
 
 
@@ -193,4 +197,5 @@ def _default(narrowed: Narrowed, reason: str, now: datetime) -> Resolution:
         {**not_now, **state.dropped},
         tuple(state.campaigns),
         basis="default contents" if items else "nothing may be shown",
+        arms=narrowed.arms,
     )

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..learning.family import PRIOR_STRENGTH
 from .contents import similarity, traits_of
-from .context import PATHS
+from .context import moments
 from .objective import CLICK, number
 from .policies import BANDIT, POSTERIORS, Belief
 from .prepare import Prepared, Slot
@@ -125,9 +125,9 @@ def _of_others(
         return _as_group(prepared, "segment", segments, [names.get(key, key) for key in segments], contents, missing)
     if (alike := _alike(prepared, contents, facts, missing)) is not None:
         return alike
-    moments = [key for name in PATHS if (key := f"{name}={facts.get(name)}") in rates] if rates else []
-    if moments:
-        return _as_group(prepared, "context", moments, moments, contents, missing)
+    now = [name for name in moments(facts) if name in rates] if rates else []
+    if now:
+        return _as_group(prepared, "context", now, now, contents, missing)
     priors = prepared.data.priors
     if priors:
         return Scores({c.key: priors.get(c.key, 0.0) for c in contents}, PRIOR, "popularity, smoothed", missing)

@@ -37,9 +37,12 @@ class ContentItem(Struct, frozen=True):
 class PlacementItem(Struct, frozen=True):
     """A placement as a snapshot holds it; `exploration` and `new_share` are shares of slots in [0, 1].
 
-    `temperature` is for softmax, `bandit_width` (α) and `bandit_facts` for the linear bandits. Of one value of
+    `temperature` is for softmax, `bandit_width` (α) and `bandit_facts` for the linear bandits, and
+    whether contents with common tags learn from each other there (`bandit_shared`). Of one value of
     `diversity_attribute` at most `diversity_most` are shown; `diversity_weight` in [0, 1] is the weight of being
     different, 0 off. `freshness_half_life_days` 0 is off. A content is new below `new_showings` showings.
+    `holdout_share` in [0, 1] is that of its customers who get default contents.
+    `windows` are the hours after a decision for which its impressions, clicks, conversions and their value count.
     """
 
     key: str
@@ -49,7 +52,7 @@ class PlacementItem(Struct, frozen=True):
     objective: str
     policy: str
     exploration: float
-    window_hours: float = 24.0
+    windows: tuple[float, float, float, float] = (168.0, 168.0, 24.0, 24.0)
     defaults: tuple[str, ...] = ()
     temperature: float = 0.2
     bandit_width: float = 1.0
@@ -61,6 +64,13 @@ class PlacementItem(Struct, frozen=True):
     new_share: float = 0.0
     new_showings: int = 100
     ledger_share: float = 1.0
+    holdout_share: float = 0.0
+    bandit_shared: bool = False
+
+    @property
+    def window_hours(self) -> float:
+        """For how long a conversion counts."""
+        return self.windows[2]
 
 
 class RuleItem(Struct, frozen=True):
@@ -113,7 +123,8 @@ class SnapshotData(Struct, frozen=True):
     """Everything a decision needs, without number or age. `priors` is the smoothed conversion rate by content.
 
     `posteriors` counts (successes, failures) by placement and content; `bandits` holds each placement's linear bandit
-    as bytes; `segment_priors` rates by segment key, or by fact of the moment ("device=mobile"), and content.
+    as bytes; `segment_priors` rates by segment key, or by fact of the moment ("device=mobile"), and content. The share
+    `holdout_share` of all customers gets default contents everywhere; who they are hangs on `holdout_draw`.
     """
 
     contents: tuple[ContentItem, ...] = ()
@@ -127,6 +138,8 @@ class SnapshotData(Struct, frozen=True):
     bandits: dict[str, bytes] = field(default_factory=dict)
     segment_priors: dict[str, dict[str, float]] = field(default_factory=dict)
     filters: tuple[FilterItem, ...] = ()
+    holdout_share: float = 0.0
+    holdout_draw: str = ""
 
 
 class Profile(Struct, frozen=True):
@@ -200,7 +213,8 @@ class RuleTrace(Struct, frozen=True, omit_defaults=True):
 class Resolution(Struct, frozen=True):
     """The answer for one placement, with everything needed to explain it.
 
-    `basis` says what the scores stand on, in words; `scores` has the score of every content that reached the ranking.
+    `basis` says what the scores stand on, in words; `scores` has the score of every content that reached the ranking;
+    `arms` are those of comparisons that the customer is in.
     """
 
     items: tuple[Item, ...]
@@ -213,3 +227,4 @@ class Resolution(Struct, frozen=True):
     degraded: tuple[str, ...] = ()
     basis: str = ""
     scores: dict[str, float] = field(default_factory=dict)
+    arms: tuple[str, ...] = ()

@@ -149,7 +149,7 @@ def candidates_of(
     return tuple(found.values()), tuple(dict.fromkeys(missing))
 
 
-class _OfSnapshot(Generic[Value]):
+class OfSnapshot(Generic[Value]):
     """Something made of the snapshot in use, once; made anew when another one is."""
 
     def __init__(self, make: Callable[[Prepared], Value]) -> None:
@@ -163,8 +163,8 @@ class _OfSnapshot(Generic[Value]):
         return held[1]
 
 
-_by_key = _OfSnapshot(lambda prepared: {content.key: content for content in prepared.data.contents})
-caps_of = _OfSnapshot(
+_by_key = OfSnapshot(lambda prepared: {content.key: content for content in prepared.data.contents})
+caps_of = OfSnapshot(
     lambda prepared: {one.key: one.cap_hours for one in prepared.data.contents if one.cap_count is not None}
 )
 

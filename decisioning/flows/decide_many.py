@@ -5,6 +5,7 @@ decision, so a call is bounded by what the ledger's buffer takes well.
 """
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -17,10 +18,11 @@ from ..engine.prepare import Prepared
 from ..engine.resolver import LADDER
 from ..engine.types import Ask, Profile
 from ..models import Decision
+from ..store import shown
 from ..store.ledger import Ledger
 from ..store.profiles import Profiles
 from ..store.snapshot import age_seconds
-from .asking import Asker, asker_of
+from .asking import Asker, Shown, asker_of, caps_of
 from .contract import (
     MAX_PLACEMENTS,
     AsOf,
@@ -106,6 +108,8 @@ def decide_many(
     if request.mode != "dry_run":
         for row in rows:
             ledger.append(row, prepared.slots[row.placement].item.ledger_share)
+    if request.mode == "execute":
+        shown.note_many(profiles, _capped(rows, prepared), now)
     answer.took_ms = round((time.perf_counter() - started) * 1000, 3)
     return 200, _encoder.encode(answer)
 
@@ -128,7 +132,7 @@ def _answered(
     if found is None:
         raise Refused(503, "unavailable", "Customers cannot be read: Redis is away. Send the same body again later.")
     known = {key: customer for key, customer in zip(keys, found, strict=True) if customer is not None}
-    asks = _asks(prepared, request, known)
+    asks = _asks(prepared, request, known, _seen(prepared, profiles, list(known.values())))
     decisions: dict[str, OneAnswer] = {}
     rows: list[Decision] = []
     for (asker, ask), resolution in zip(asks, resolve_many(prepared, [ask for _, ask in asks], now), strict=True):
@@ -154,14 +158,36 @@ def _answered(
     return answer, rows
 
 
-def _asks(prepared: Prepared, request: BatchRequest, known: dict[str, Profile]) -> list[tuple[Asker, Ask]]:
+def _seen(prepared: Prepared, profiles: Profiles, customers: list[Profile]) -> dict[int, Shown]:
+    """When each saw what is capped; nobody is asked about where nothing is."""
+    if not caps_of(prepared):
+        return {}
+    ids = [customer.id for customer in customers]
+    return dict(zip(ids, shown.of_many(profiles, ids), strict=True))
+
+
+def _capped(rows: list[Decision], prepared: Prepared) -> dict[int, dict[str, UUID]]:
+    """Of what is capped, what each customer is shown, once a call as with a single one."""
+    caps, found = caps_of(prepared), dict[int, dict[str, UUID]]()
+    for row in rows if caps else ():
+        for key in [item["key"] for item in row.items if item["key"] in caps]:
+            if row.customer_id is not None:
+                found.setdefault(row.customer_id, {})[key] = row.id
+    return found
+
+
+def _asks(
+    prepared: Prepared, request: BatchRequest, known: dict[str, Profile], seen: Mapping[int, Shown]
+) -> list[tuple[Asker, Ask]]:
     """The questions, customer by customer. A filter that does not fit is refused even when nobody is known."""
     first = asker_of(_single(request), prepared)
     slots = [(key, count) for key, count in _wanted(request) if key in prepared.slots]
     found: list[tuple[Asker, Ask]] = []
     for key, customer in known.items():
         asker = first.for_another(key)
-        found += [(asker, asker.ask(slot, count, customer, {}, frozenset())) for slot, count in slots]
+        found += [
+            (asker, asker.ask(slot, count, customer, seen.get(customer.id, {}), frozenset())) for slot, count in slots
+        ]
     return found
 
 

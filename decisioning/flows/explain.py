@@ -71,7 +71,7 @@ def explain_row(row: Decision) -> dict[str, Any]:
         "whole": row.whole,
         "unknown": unknown(row),
         "decided_again": {"same": again.resolution is not None, "note": again.note},
-        "outcomes": outcomes_of(row.pk),
+        "outcomes": outcomes_of(row),
     }
 
 
@@ -86,10 +86,19 @@ def _items(again: Again, names: Mapping[str, str], because: Mapping[str, str]) -
     return told
 
 
-def outcomes_of(decision_id: UUID) -> list[dict[str, Any]]:
-    """What followed, in the order of time."""
-    rows = Outcome.objects.filter(decision_id=decision_id).order_by("at", "pk")
-    return [{"content": o.content, "type": o.kind, "value": o.value, "at": o.at.isoformat()} for o in rows]
+def outcomes_of(decision: Decision) -> list[dict[str, Any]]:
+    """What followed, in the order of time; `attributed` unless it came after its window."""
+    rows = Outcome.objects.filter(decision_id=decision.pk).order_by("at", "pk")
+    return [
+        {
+            "content": one.content,
+            "type": one.kind,
+            "value": one.value,
+            "at": one.at.isoformat(),
+            "attributed": decision.in_time(one.kind, one.at),
+        }
+        for one in rows
+    ]
 
 
 def labelled() -> dict[str, Fact]:

@@ -18,6 +18,7 @@ from .contract import MAX_PLACEMENTS, Core, ItemAnswer, Mode, PlacementAnswer
 from .flag_questions import Failed, Question, read
 
 Decide = Callable[[bytes], tuple[int, bytes]]
+State = Callable[[Question], str]
 Flag = dict[str, Any]
 
 LONGEST_KEY: Final = 100
@@ -69,26 +70,35 @@ def evaluate(key: str, body: bytes, decide: Decide) -> tuple[int, bytes]:
 
 
 def evaluate_all(
-    keys: Sequence[str], body: bytes, held: str, lifetime: timedelta, now: datetime, decide: Decide
+    keys: Sequence[str], body: bytes, held: str, lifetime: timedelta, now: datetime, decide: Decide, state: State
 ) -> Bulk:
     """Every flag of `keys`, fetched ahead: each counts when its impression is reported.
 
     `held` is the `If-None-Match` header. Where the client holds what would be answered, for no longer than `lifetime`,
-    the answer is 304 and no decision is made. A flag that fails spoils no other.
+    the answer is 304 and no decision is made: it is not even tried where `state` (see `flag_state`) says that nothing
+    can have changed. A flag that fails spoils no other.
     """
     try:
         question = read(body)
-        if any(_is_fresh(tag, lifetime, now) for tag in _tags(held)):
+        # Before anything is decided: what changes meanwhile is found out with the next question.
+        known = state(question)
+        fresh = [tag for tag in _tags(held) if _is_fresh(tag, lifetime, now)]
+        for tag in fresh:
+            if known and tag.endswith(f"-{known}"):
+                return Bulk(304, b"", f'"{tag}"')
+        if fresh:
             digest = _digest(question, _all_flags(_ask(keys, question, "dry_run", decide)))
-            for tag in _tags(held):
-                if tag.startswith(digest + "-") and _is_fresh(tag, lifetime, now):
+            for tag in fresh:
+                if tag.startswith(digest + "-"):
                     return Bulk(304, b"", f'"{tag}"')
         cores = _ask(keys, question, "prefetch", decide)
     except Failed as failed:
         return Bulk(failed.status, failed.body())
     flags = _all_flags(cores)
     about = _scalars({"snapshot": cores[0].snapshot, "degraded": ", ".join(cores[0].degraded) or None} if cores else {})
-    tag = f'"{_digest(question, flags)}-{int(now.timestamp()):x}"'
+    if any("errorCode" in flag for flag in flags):
+        known = ""
+    tag = f'"{_digest(question, flags)}-{int(now.timestamp()):x}-{known}"'
     return Bulk(200, _encode({"flags": flags, "metadata": about}), tag)
 
 
@@ -210,7 +220,8 @@ def _tags(held: str) -> Iterator[str]:
 
 def _is_fresh(tag: str, lifetime: timedelta, now: datetime) -> bool:
     """Whether this is a tag of ours that was given less than `lifetime` ago."""
-    digest, _, given = tag.partition("-")
+    digest, _, rest = tag.partition("-")
+    given = rest.partition("-")[0]
     try:
         at = datetime.fromtimestamp(int(given, 16), UTC)
     except (ValueError, OverflowError, OSError):

@@ -34,10 +34,11 @@ log = logging.getLogger(__name__)
 # What was shown, when its window closes, and when it first converted. Shown means: seen, clicked or converted.
 SHOWINGS = """
 SELECT coalesce(c.merged_into_id, d.customer_id), item->>'key', d.placement, d.at, (item->>'closes_at')::timestamptz,
-       p.window_hours, min(o.at) FILTER (WHERE o.kind = 'conversion'), d.facts::text
+       coalesce(d.windows[3], p.window_hours), min(o.at) FILTER (WHERE o.kind = 'conversion'), d.facts::text
 FROM decisioning_decision d
 CROSS JOIN LATERAL jsonb_array_elements(d.items) AS item
 JOIN decisioning_outcome o ON o.decision_id = d.id AND o.content = item->>'key' AND o.at <= %s
+    AND decisioning_in_time(d.windows, o.kind, d.at, o.at)
 LEFT JOIN campaigns_placement p ON p.key = d.placement
 LEFT JOIN customers_customer c ON c.id = d.customer_id
 WHERE d.customer_id IS NOT NULL AND d.at <= %s

@@ -33,6 +33,7 @@ from ..customers.plan.checking import name_of
 from ..engine.types import Profile
 from ..store import profiles
 from . import trigger
+from .follow import follow_events
 from .placing import Facts, Settled, Told, place_few
 from .standing import Standing, standing
 
@@ -146,6 +147,7 @@ def handle(batch: Batch, now: datetime) -> Reacted:
     reacted = settle(found, rows, _moment(rows, now), known, renamed, Because(How.MERGE), told_by(rows))
     profiles.forget(set(reached) - found.keys())
     pending.done(batch.rows)
+    follow_events(batch.rows)
     seen = [(name_of(row.type, row.name), row.timestamp, row.properties) for row in batch.rows if not row.bot]
     transaction.on_commit(lambda: planning.learn(seen, now), robust=True)
     return reacted

@@ -87,9 +87,11 @@ def row_of(
             "dropped": resolution.dropped,
             "campaigns": list(resolution.campaigns),
             "segments": list(customer.segments) if customer else [],
+            **({"arms": list(resolution.arms)} if resolution.arms else {}),
         },
         facts=customer.facts if customer else {},
         context=dict(ask.context),
+        windows=list(prepared.slots[ask.placement].item.windows),
         asked={
             **asked,
             "n": ask.count,

@@ -1,7 +1,7 @@
 """Events and outcomes in from a door, a file or a topic: committed before the answer, or refused with a reason."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import redis
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from msgspec import Meta, Struct
 
 from ..customers.intake import letters, places
@@ -27,6 +27,18 @@ log = logging.getLogger(__name__)
 
 # A body that cannot be read at all is kept for a look when it is at most this long.
 LONGEST_KEPT = 32 * 1024
+# One round trip: it is stored, and the decision, where it is there already, says whether it came in time.
+KEEP = """
+WITH kept AS (
+    INSERT INTO decisioning_outcome (decision_id, content, kind, value, at, message_id)
+    VALUES (%(decision)s, %(content)s, %(kind)s, %(value)s, %(at)s, %(message)s) ON CONFLICT DO NOTHING
+)
+SELECT decisioning_in_time(windows, %(kind)s, at, %(at)s) FROM decisioning_decision WHERE id = %(decision)s
+"""
+BAD_TOKEN = "bad_token"  # noqa: S105  (the name it is counted under)
+
+
+Kind = Literal["impression", "click", "conversion"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +54,18 @@ class OutcomeRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of `POST /v1/outcomes`. `message_id` makes a retry count once."""
 
     token: Annotated[str, Meta(max_length=400)]
-    type: Literal["impression", "click", "conversion"]
+    type: Kind
     message_id: Annotated[str, Meta(min_length=1, max_length=100)]
     value: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
     timestamp: datetime | None = None
+
+
+# What is counted, the name it is counted under, and when.
+Count = Callable[[str, str, datetime], None]
+
+
+def ignored(what: str, name: str, now: datetime) -> None:
+    """Counts nothing."""
 
 
 _outcome = msgspec.json.Decoder(OutcomeRequest)
@@ -117,33 +137,55 @@ def introduce(stored: Stored) -> None:
             log.warning("customers wait for Redis: %s", error)
 
 
-def take_outcome(body: bytes, now: datetime) -> tuple[int, bytes]:
-    """Answer one outcome call. The same `message_id` again is answered the same and counted once."""
+def take_outcome(body: bytes, now: datetime, count: Count = ignored) -> tuple[int, bytes]:
+    """Answer one outcome call. The same `message_id` again is answered the same and counted once.
+
+    `count` is told of tokens that are none.
+    """
     try:
         refuse_nul(body)
         request = _outcome.decode(body)
-        decision_id, content = tokens.read(request.token)
         at = corrected(request.timestamp, None, now)
+        row = row_of(request.token, request.type, request.message_id, at, request.value)
+        attributed = keep_outcome(row)
     except tokens.BadToken as error:
+        count("outcomes", BAD_TOKEN, now)
         refused = Refused(400, "invalid_token", str(error))
         return refused.status, refused.body()
     except (ValueError, RecursionError) as error:
         refused = Refused(400, "invalid_request", f"The body cannot be read: {error}")
         return refused.status, refused.body()
-    row = Outcome(
-        decision_id=decision_id,
-        content=content,
-        kind=request.type,
-        value=request.value,
-        at=at,
-        message_id=request.message_id,
-    )
-    try:
-        with bounded(settings.INTAKE_DEADLINE_SECONDS):
-            Outcome.objects.bulk_create([row], ignore_conflicts=True)
     except (OperationalError, InterfaceError) as error:
         return _away(error)
-    return 200, msgspec.json.encode({"success": True})
+    return 200, msgspec.json.encode({"success": True, "attributed": attributed})
+
+
+def row_of(token: str, kind: str, message_id: str, at: datetime, value: float = 0.0) -> Outcome:
+    """The outcome that a token tells of; raises BadToken for one not issued by us."""
+    decision_id, content = tokens.read(token)
+    return Outcome(decision_id=decision_id, content=content, kind=kind, value=value, at=at, message_id=message_id)
+
+
+def keep_outcomes(rows: Sequence[Outcome]) -> None:
+    """Store outcomes; those whose `message_id` is known already are left as they were."""
+    with bounded(settings.INTAKE_DEADLINE_SECONDS):
+        Outcome.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def keep_outcome(row: Outcome) -> bool:
+    """Store one outcome; whether it came in time, which it did where its decision is not in the ledger yet."""
+    words: dict[str, Any] = {
+        "decision": row.decision_id,
+        "content": row.content,
+        "kind": row.kind,
+        "value": row.value,
+        "at": row.at,
+        "message": row.message_id,
+    }
+    with bounded(settings.INTAKE_DEADLINE_SECONDS), connection.cursor() as cursor:
+        cursor.execute(KEEP, words)
+        found = cursor.fetchone()
+    return found is None or bool(found[0])
 
 
 def _away(error: Exception) -> tuple[int, bytes]:

@@ -48,6 +48,8 @@ def shown(request: HttpRequest, stock: Goods, template: str, **more: Any) -> Htt
     common = {
         "goods": stock,
         "customer": visitors.current(request),
+        # Shares of a score are for those who run the shop, not for its customers.
+        "staff": request.user.is_staff,
         "basket_count": basket.count(held),
         "event": json.dumps(event) if event else "",
     }

@@ -4,7 +4,8 @@ A trigger notes every row added to the ledger in the transaction that adds it. C
 statistics in one transaction, one counter at a time: whatever is killed when, in whatever order rows arrive and however
 often they are sent, the statistics are those that counting everything anew gives.
 
-An outcome waits for its decision. Of a content in a decision the first impression, click and conversion count, the
+An outcome waits for its decision, and counts when it came within the window that the decision keeps for its kind.
+Of a content in a decision the first impression, click and conversion count, the
 values of all its conversions are added up, and all of it on the day of the decision.
 """
 
@@ -14,6 +15,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from .shown import note_prefetched
 from .tallies import add_now
 
 DECISIONS, OUTCOMES = 1000, 2000
@@ -60,14 +62,16 @@ FROM (
 BY_CONTENT = """
 SELECT o.decision_id, left(o.content, 100) AS content, bool_or(o.kind = 'impression') AS impression,
        bool_or(o.kind = 'click') AS click, bool_or(o.kind = 'conversion') AS conversion,
-       coalesce(sum(least(greatest(o.value, -1e12), 1e12)::numeric(30, 6)) FILTER (WHERE o.kind = 'conversion'), 0)
+       coalesce(sum(least(greatest(o.value, -1e12), 1e12)::numeric(30, 6)) FILTER (
+           WHERE o.kind = 'conversion' AND decisioning_in_time(d.windows, 'value', d.at, o.at)), 0)
            AS value
-FROM decisioning_outcome o {where} GROUP BY o.decision_id, left(o.content, 100)
+FROM decisioning_outcome o JOIN decisioning_decision d ON d.id = o.decision_id
+WHERE decisioning_in_time(d.windows, o.kind, d.at, o.at) {also} GROUP BY o.decision_id, left(o.content, 100)
 """
-NEW = BY_CONTENT.format(where="WHERE o.id = ANY(%(outcomes)s)")
+NEW = BY_CONTENT.format(also="AND o.id = ANY(%(outcomes)s)")
 BEFORE = BY_CONTENT.format(
-    where="""
-    WHERE o.decision_id IN (SELECT m.decision_id FROM decisioning_outcome m WHERE m.id = ANY(%(outcomes)s))
+    also="""
+    AND o.decision_id IN (SELECT m.decision_id FROM decisioning_outcome m WHERE m.id = ANY(%(outcomes)s))
     AND NOT EXISTS (SELECT FROM unnest(%(outcomes)s::bigint[]) AS t(id) WHERE t.id = o.id)
     AND NOT EXISTS (SELECT FROM decisioning_uncountedoutcome u WHERE u.outcome_id = o.id)
 """
@@ -98,6 +102,14 @@ INSERT INTO decisioning_traffic AS t ({ENDED}) {ENDS.format(decisions=SOME)}
 ON CONFLICT (hour, placement, source, rung, reason)
 DO UPDATE SET decisions = t.decisions + excluded.decisions, whole = t.whole + excluded.whole
 """
+# What came after its window adds nothing above and is said here, in the hour it came.
+LATE = """
+INSERT INTO decisioning_tally AS t (process, hour, what, name, count, most)
+SELECT '00000000-0000-0000-0000-000000000000'::uuid, date_trunc('hour', o.at, 'UTC'), 'outcomes', 'late', count(*), 0
+FROM decisioning_outcome o JOIN decisioning_decision d ON d.id = o.decision_id
+WHERE o.id = ANY({outcomes}) AND NOT decisioning_in_time(d.windows, o.kind, d.at, o.at) GROUP BY 2
+ON CONFLICT (hour, process, what, name) DO UPDATE SET count = t.count + excluded.count
+"""
 COUNTED = """
 WITH decisions AS (DELETE FROM decisioning_uncounted WHERE decision_id = ANY(%(decisions)s))
 DELETE FROM decisioning_uncountedoutcome WHERE outcome_id = ANY(%(outcomes)s)
@@ -122,9 +134,12 @@ def count_new() -> int:
             return 0
         decisions = _ids(cursor, NEW_DECISIONS, [DECISIONS])
         outcomes = _ids(cursor, NEW_OUTCOMES, {"decisions": decisions, "limit": OUTCOMES})
+        if outcomes:
+            # Before the commit: what is repeated after a kill changes nothing there.
+            note_prefetched(outcomes)
         if decisions or outcomes:
             words = {"decisions": decisions, "outcomes": outcomes}
-            for statement in (ADD, ADD_TRAFFIC, COUNTED):
+            for statement in (ADD, ADD_TRAFFIC, LATE.format(outcomes="%(outcomes)s"), COUNTED):
                 cursor.execute(statement, words)
     return len(decisions) + len(outcomes)
 

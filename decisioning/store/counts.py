@@ -8,17 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from django.db.models import F, Max
 
 from ..engine.context import context_facts
 from ..engine.policies import BANDIT, POLICIES, POSTERIORS
-from ..engine.types import PlacementItem
+from ..engine.types import ContentItem, PlacementItem
 from ..learning.bandit import LinearBandit
 from ..learning.family import PRIOR_STRENGTH
+from ..learning.sharing import shared
+from ..learning.shrinking import shrunken
 from ..models import Change, Decision, Outcome, Statistic
 from . import statistics
+from .moments import followed, moment_rates, wanted
 
 DAYS: Final = 90  # before the newest day that was counted; what is older says little about today
 DECISIONS: Final = 5_000  # the newest of a placement, for its bandit
@@ -36,14 +38,16 @@ class Counts:
     segment_priors: Rates = field(default_factory=dict)
 
 
-def counted(placements: Sequence[PlacementItem], contents: Iterable[str], priors: Mapping[str, float]) -> Counts:
+def counted(
+    placements: Sequence[PlacementItem], contents: Sequence[ContentItem], priors: Mapping[str, float]
+) -> Counts:
     """Counts for these placements and contents; `priors` are the scorer's rates, and counted where it has none."""
     newest = Statistic.objects.aggregate(newest=Max("day"))["newest"]
     since = newest - timedelta(days=DAYS) if newest else None
-    bandits = {item.key: _bandit(item).to_bytes() for item in placements if _reads(item) == BANDIT}
+    bandits = {item.key: _bandit(item, contents).to_bytes() for item in placements if _reads(item) == BANDIT}
     if since is None:
         return Counts(priors, bandits=bandits)
-    known = frozenset(contents)
+    known = frozenset(content.key for content in contents)
     found = statistics.posteriors(since)
     popularity = priors or _rates(found.values(), known, {})
     posteriors = {
@@ -51,7 +55,8 @@ def counted(placements: Sequence[PlacementItem], contents: Iterable[str], priors
         for item in placements
         if item.key in found and (_reads(item) == POSTERIORS or item.new_share > 0)
     }
-    return Counts(popularity, posteriors, bandits, _segment_priors(since, known, popularity))
+    groups = {**_segment_priors(since, known, popularity), **moment_rates(placements, known, popularity)}
+    return Counts(popularity, posteriors, bandits, groups)
 
 
 def recount() -> None:
@@ -66,7 +71,7 @@ def _reads(item: PlacementItem) -> str:
 def _segment_priors(since: date, known: frozenset[str], priors: Mapping[str, float]) -> Rates:
     """Rates by segment and content over all placements, drawn towards the content's rate among all."""
     by_segment: dict[str, list[dict[str, tuple[int, int]]]] = {}
-    for segments in statistics.segment_rates(since).values():
+    for segments in statistics.group_rates(Statistic.Part.SEGMENT, since).values():
         for segment, rates in segments.items():
             counts = {key: (rate.successes, rate.failures) for key, rate in rates.items()}
             by_segment.setdefault(segment, []).append(counts)
@@ -86,37 +91,36 @@ def _rates(
     good, bad = sum(yes for yes, _ in sums.values()), sum(no for _, no in sums.values())
     common = (good + 1.0) / (good + bad + 2.0)
     return {
-        key: (yes + PRIOR_STRENGTH * priors.get(key, common)) / (yes + no + PRIOR_STRENGTH)
+        key: shrunken(yes, yes + no, priors.get(key, common), PRIOR_STRENGTH)
         for key, (yes, no) in sorted(sums.items())
         if key in known
     }
 
 
-def _bandit(item: PlacementItem) -> LinearBandit:
+def _bandit(item: PlacementItem, contents: Sequence[ContentItem]) -> LinearBandit:
+    """Each content's own, or what contents with common tags tell of each other."""
+    bandit = _learned(item)
+    if not item.bandit_shared:
+        return bandit
+    here = (content for content in contents if not content.placements or item.key in content.placements)
+    return shared(bandit, {content.key: content.tags for content in here if content.key not in item.defaults})
+
+
+def _learned(item: PlacementItem) -> LinearBandit:
     """Learned from the placement's newest decisions that were kept whole, the oldest of them first."""
     rows = Decision.objects.filter(placement=item.key, whole=True).exclude(source=Decision.Source.IMPORT)
     newest = rows.order_by("-at", "-id").values_list("id", "at", "items", "facts", "context")[:DECISIONS]
     decisions = list(newest)[::-1]
-    wanted = Outcome.Kind.CLICK if item.objective == statistics.CLICK else Outcome.Kind.CONVERSION
-    followed = _followed([row[0] for row in decisions])
-    tells = any(Outcome.Kind.IMPRESSION in kinds for kinds in followed.values())
+    success, outcomes = wanted(item), followed([row[0] for row in decisions])
+    tells = any(Outcome.Kind.IMPRESSION in kinds for kinds in outcomes.values())
     bandit = LinearBandit(item.bandit_facts)
     for decision_id, at, items, facts, context in decisions:
         x = bandit.features({**facts, **context_facts(context, at)})
         for key in _keys(items):
-            kinds = followed.get((decision_id, key), frozenset())
+            kinds = outcomes.get((decision_id, key), frozenset())
             if kinds or not tells:
-                bandit.update(key, x, float(wanted in kinds))
+                bandit.update(key, x, float(success in kinds))
     return bandit
-
-
-def _followed(decisions: Sequence[UUID]) -> dict[tuple[UUID, str], frozenset[str]]:
-    """The kinds of outcomes of each content of these decisions."""
-    found: dict[tuple[UUID, str], frozenset[str]] = {}
-    rows = Outcome.objects.filter(decision_id__in=decisions).values_list("decision_id", "content", "kind")
-    for decision_id, content, kind in rows:
-        found[decision_id, content] = found.get((decision_id, content), frozenset()) | {kind}
-    return found
 
 
 def _keys(items: Sequence[Mapping[str, Any]]) -> list[str]:

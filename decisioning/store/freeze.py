@@ -6,6 +6,8 @@ import msgspec
 from django.utils import timezone
 
 from campaigns.models import Content, Filter, Placement
+from campaigns.models.holdout import of_all
+from campaigns.models.windows import usual, windows_of
 from rules.models import Rule, Segment
 
 from ..engine.types import (
@@ -30,12 +32,13 @@ def freeze() -> SnapshotData:
     """Read everything a decision needs in a handful of queries."""
     scorer, priors = _scorer()
     contents, placements = _contents(), _placements()
-    counts = counted(placements, (content.key for content in contents), priors)
+    held, draw = of_all()
+    counts = counted(placements, contents, priors)
     return SnapshotData(
         contents=contents,
         placements=placements,
         rules=_rules(),
-        segments=tuple(SegmentItem(s.key, s.name) for s in Segment.objects.filter(active=True).order_by("key")),
+        segments=_segments(),
         keys=_keys(),
         scorer=scorer,
         priors=dict(counts.priors),
@@ -43,7 +46,18 @@ def freeze() -> SnapshotData:
         bandits=counts.bandits,
         segment_priors=counts.segment_priors,
         filters=tuple(FilterItem(row.key, row.condition, row.types) for row in Filter.objects.filter(active=True)),
+        holdout_share=held,
+        holdout_draw=draw if held or any(item.holdout_share for item in placements) else "",
     )
+
+
+def shape() -> SnapshotData:
+    """What is published without what was learned or counted: as much as the limits look at."""
+    return SnapshotData(_contents(), _placements(), _rules(), _segments())
+
+
+def _segments() -> tuple[SegmentItem, ...]:
+    return tuple(SegmentItem(s.key, s.name) for s in Segment.objects.filter(active=True).order_by("key"))
 
 
 def _contents() -> tuple[ContentItem, ...]:
@@ -83,7 +97,7 @@ def _can_be_kept(item: ContentItem) -> bool:
 
 
 def _placements() -> tuple[PlacementItem, ...]:
-    rows = Placement.objects.filter(active=True).prefetch_related("defaults").order_by("key")
+    rows, for_all = Placement.objects.filter(active=True).prefetch_related("defaults").order_by("key"), usual()
     return tuple(
         PlacementItem(
             row.key,
@@ -93,7 +107,7 @@ def _placements() -> tuple[PlacementItem, ...]:
             row.objective,
             row.policy,
             row.exploration,
-            row.window_hours,
+            windows_of(row, for_all),
             tuple(content.key for content in row.defaults.all()),
             row.temperature,
             row.bandit_width,
@@ -105,6 +119,8 @@ def _placements() -> tuple[PlacementItem, ...]:
             row.new_share,
             row.new_showings,
             row.ledger_share,
+            row.holdout_share,
+            row.bandit_shared,
         )
         for row in rows
     )

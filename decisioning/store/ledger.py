@@ -71,7 +71,11 @@ class Ledger:
 
     def answered(self, how: str, now: datetime) -> None:
         """Count one call: "hit" from the cache, "miss" decided anew, "none" without a snapshot. It keeps no row."""
-        self.tallies.add("answers", how, now)
+        self.count("answers", how, now)
+
+    def count(self, what: str, name: str, now: datetime) -> None:
+        """Count something that leaves no row; the thread that writes rows brings it to PostgreSQL."""
+        self.tallies.add(what, name, now)
         if self._thread is None:
             self._start()
 

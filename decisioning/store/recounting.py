@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from ..models import DroppedMonth
-from .counting import BY_CONTENT, COLUMNS, DECIDED, ENDED, ENDS, FOLLOWED, LOCK, SUMS
+from .counting import BY_CONTENT, COLUMNS, DECIDED, ENDED, ENDS, FOLLOWED, LATE, LOCK, SUMS
 
 EVERY: Final = "(SELECT * FROM decisioning_decision WHERE at >= %(since)s)"
 NONE_BEFORE: Final = """
@@ -25,12 +25,14 @@ WITH decisions AS (
 ), outcomes AS (
     DELETE FROM decisioning_uncountedoutcome u WHERE EXISTS (
         SELECT FROM decisioning_outcome o JOIN decisioning_decision d ON d.id = o.decision_id
-        WHERE o.id = u.outcome_id AND d.at >= %(since)s)
+        WHERE o.id = u.outcome_id AND d.at >= %(since)s) RETURNING outcome_id
+), late AS (
+    {LATE.format(outcomes="ARRAY(SELECT outcome_id FROM outcomes)")}
 ), traffic AS (
     INSERT INTO recounted_traffic {ENDS.format(decisions=EVERY)}
 )
 INSERT INTO recounted SELECT {SUMS} FROM ({DECIDED.format(decisions=EVERY)} UNION ALL
-    {FOLLOWED.format(new=BY_CONTENT.format(where=""), before=NONE_BEFORE)}) AS added
+    {FOLLOWED.format(new=BY_CONTENT.format(also=""), before=NONE_BEFORE)}) AS added
 WHERE day >= %(day)s GROUP BY placement, content, part, name, day
 """  # noqa: S608
 REPLACE: Final = f"""

@@ -54,22 +54,8 @@ def posteriors(since: date | None = None) -> dict[str, dict[str, tuple[int, int]
     return found
 
 
-def segment_rates(since: date | None = None) -> dict[str, dict[str, dict[str, Rate]]]:
-    """{placement: {segment's key: {content: rate}}}, trials and successes as in `posteriors`."""
-    return _grouped(Statistic.Part.SEGMENT, since)
-
-
-def rule_rates(since: date | None = None) -> dict[str, dict[str, dict[str, Rate]]]:
-    """{placement: {key of a rule that matched: {content: rate}}}."""
-    return _grouped(Statistic.Part.RULE, since)
-
-
-def arm_rates(since: date | None = None) -> dict[str, dict[str, dict[str, Rate]]]:
-    """{placement: {arm: {content: rate}}}."""
-    return _grouped(Statistic.Part.ARM, since)
-
-
-def _grouped(part: str, since: date | None) -> dict[str, dict[str, dict[str, Rate]]]:
+def group_rates(part: Statistic.Part, since: date | None = None) -> dict[str, dict[str, dict[str, Rate]]]:
+    """{placement: {key of a segment, a rule that matched, or an arm: {content: rate}}}, as in `posteriors`."""
     found: dict[str, dict[str, dict[str, Rate]]] = {}
     for (placement, content, name), rate in _rates(part, since).items():
         found.setdefault(placement, {}).setdefault(name, {})[content] = rate

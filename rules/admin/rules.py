@@ -97,8 +97,8 @@ class RuleAdmin(Publishing):
     form = ScheduledForm
     language = {"text": Kind.RULE}
     inlines = [RevisionInline]
-    fields = ["standing", "name", "key", "text", "priority", "placements", "starts_at", "ends_at", "active"]
-    readonly_fields = ["standing"]
+    fields = ["standing", "name", "key", "text", "priority", "placements", "starts_at", "ends_at", "active", "room"]
+    readonly_fields = ["standing", "room"]
     autocomplete_fields = ["placements"]
     list_display = ["name", "key", "shown_state", "priority", "where", "revision"]
     list_filter = ["active", ("published", admin.EmptyFieldListFilter), "placements"]
@@ -147,6 +147,14 @@ class RuleAdmin(Publishing):
             State.OFF: f"Off: decisions ignore it. Last: {published}.",
             State.CHANGED: f"The draft below differs from what decisions follow: {published}.",
         }.get(rulebook.state(rule), f"Decisions follow this text: {published}.")
+
+    @display(description="Used of its limits")
+    def room(self, rule: Rule) -> str:
+        """What the saved draft has of what it may have; publishing more is refused."""
+        if rule.pk is None:
+            return "Shown once the rule is saved."
+        used = [f"{use.number:,} of {use.most:,} {use.what}" for use in rulebook.room(rule)]
+        return ", ".join(used) or "The text cannot be read yet."
 
     def goes_live(self, request: HttpRequest, form: ModelForm) -> bool:
         """A draft changes nothing; publishing does, and so do the switch and the name of a published rule."""

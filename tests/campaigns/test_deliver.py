@@ -61,7 +61,7 @@ def test_a_limit_is_a_limit(sink: Sink, campaign: Campaign) -> None:
 
 
 def test_contents_come_from_the_resolver_and_the_decision_is_kept(sink: Sink, db: None) -> None:
-    placement = Placement.objects.create(key="mail-top", name="Top")
+    placement = Placement.objects.create(key="mail-top", name="Top", policy="greedy")
     campaign = make_campaign(placement=placement, body="<p>{{ contents[0].title }}</p>")
     owe(campaign, "ann")
     assert run().sent == 1
@@ -260,7 +260,7 @@ def test_a_connection_lost_between_two_messages_is_replaced(sink: Sink, campaign
 
 
 def test_a_resolver_that_fails_is_tried_again_and_holds_up_nobody(sink: Sink, campaign: Campaign) -> None:
-    placement = Placement.objects.create(key="mail-top", name="Top")
+    placement = Placement.objects.create(key="mail-top", name="Top", policy="greedy")
     choosy = make_campaign(key="choosy", placement=placement)
     customer = make_customer("eve", "eve@mail.example")
     outbox.owe([outbox.Owed(choosy.pk, customer.pk, "event 1")])

@@ -15,7 +15,7 @@ WIDGET = Path(__file__).resolve().parents[2] / "decisioning" / "static" / "decis
 STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
 STRICT += "require-trusted-types-for 'script'"
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title><link rel="icon" href="/icon">
-<script src="/widget.js" data-key="k-1" {options} async></script></head><body>{body}</body></html>"""
+<script src="{source}" data-key="{key}" {options} async></script></head><body>{body}</body></html>"""
 
 
 class Site:
@@ -23,6 +23,7 @@ class Site:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.source, self.key = "/widget.js", "k-1"
         self.body, self.options, self.policy = '<div data-placement="hero">fallback</div>', "", ""
         self.items: dict[str, list[dict[str, Any]]] = {"hero": [item("apple", title="Apples")]}
         self.status, self.raw = 200, b""
@@ -35,7 +36,7 @@ class Site:
 
     def page(self) -> bytes:
         """The only page there is, under every address."""
-        return PAGE.format(options=self.options, body=self.body).encode()
+        return PAGE.format(source=self.source, key=self.key, options=self.options, body=self.body).encode()
 
     def decided(self, question: dict[str, Any]) -> bytes:
         """An answer in the contract's shape."""

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
 from playwright.sync_api import Page, expect
 
 from campaigns.models import Content, Placement
+from decisioning.api import decisions
 from decisioning.config import clock
 from decisioning.customers.models import Event, FactVocabulary
+from decisioning.flows.explain import explained
 from decisioning.flows.react import react
 from decisioning.flows.refresh import refresh_all
 from decisioning.flows.take import take_events
@@ -21,6 +26,8 @@ from decisioning.store.ledger import ledger
 from rules.models import Segment
 from tools.demo import shop as demo_shop
 from tools.demo import showcase
+
+from ..clients.scoring import train
 
 pytestmark = [
     pytest.mark.e2e,
@@ -61,6 +68,8 @@ def furnished(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(snapshot.holder, "directory", tmp_path / "state")
     monkeypatch.setattr(snapshot.holder, "current", None)
     monkeypatch.setattr(ring, "held", None)
+    # The ledger is written a fifth of a second after an answer: here, before it is read.
+    monkeypatch.setattr(decisions, "explained", lambda number: explained(number) if ledger.flush() >= 0 else None)
     monkeypatch.setattr(profiles, "_shared", [profiles.Profiles(profiles.patient())])
     snapshot.build()
     snapshot.holder.poll()
@@ -104,12 +113,55 @@ def test_a_new_visitor_sees_coupons_in_three_slots_and_why(visitor: Page) -> Non
     expect(visitor.locator(STRIP)).to_contain_text("a new visitor")
 
 
-def test_the_ledger_is_read_where_somebody_wants_to_know(visitor: Page) -> None:
-    assert ledger.flush() >= 1
+def test_the_decisions_own_words_for_the_customer_stand_first(visitor: Page) -> None:
+    ledger.flush()
+    decision = Decision.objects.filter(placement="home-hero").latest("at")
+    because = visitor.locator("[data-why=home-hero] .because")
+    told = explained(decision.pk)
+    assert told is not None
+    # Three contents, and the same to say of each: once is enough.
+    assert {item["because"] for item in told["items"]} == {told["because"]}
+    expect(because).to_have_text(f"{told['because'].capitalize()}.")
+
+
+def test_what_a_decision_was_made_from_is_read_from_the_ledger(visitor: Page) -> None:
+    ledger.flush()
     hero = visitor.locator("[data-why=home-hero]")
-    hero.get_by_text("Facts and segments it was made from").click()
+    hero.get_by_text("What it was made from").click()
     decision = Decision.objects.filter(placement="home-hero").latest("at")
     expect(hero).to_contain_text(f"Decision {decision.pk}")
+    expect(hero).not_to_contain_text("Shares of the first one's chance")
+
+
+def test_shares_of_the_score_are_shown_to_staff(page: Page, furnished: None, marketer: User) -> None:
+    train(list(Content.objects.filter(tags__contains=["coupon"]).order_by("key")))
+    snapshot.build()
+    snapshot.holder.poll()
+    page.goto("/demo/")
+    logged_in(page, marketer)
+    page.goto("/demo/people/")
+    page.get_by_label("Search by id or trait").fill("hh-1")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Become hh-1").click()
+    decided(page)
+    ledger.flush()
+    decision = Decision.objects.filter(placement="home-hero").latest("at")
+    told = explained(decision.pk)
+    assert told is not None and told["scores"] is not None
+    hero = page.locator("[data-why=home-hero]")
+    hero.get_by_text("Shares of the first one's chance").click()
+    expect(hero.locator(".shares > li")).to_have_count(len(told["scores"]["factors"]))
+    for factor in told["scores"]["factors"]:
+        expect(hero.locator(".shares")).to_contain_text(factor["words"])
+    expect(hero).to_contain_text(f"sum to {told['scores']['log_odds']:.2f}.")
+
+
+def logged_in(page: Page, who: User) -> None:
+    """The browser has the session of this user."""
+    client = Client()
+    client.force_login(who)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": page.evaluate("location.origin")}])
 
 
 def test_looking_around_moves_facts_segments_and_the_next_decision(visitor: Page) -> None:

@@ -86,6 +86,7 @@ placements = st.builds(
     freshness_half_life_days=st.sampled_from([0.0, 7.0]),
     new_share=share,
     new_showings=st.just(10),
+    holdout_share=st.sampled_from([0.0] * 9 + [0.5]),
 )
 counts = st.dictionaries(st.sampled_from(KEYS), st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=8)
 

@@ -4,9 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from decisioning.engine.limits import STEPS_PER_RULE, limits
 from decisioning.engine.resolver import propensities, resolve
-from decisioning.engine.types import Resolution, SnapshotData
+from decisioning.engine.types import Resolution
 from decisioning.learning.bandit import LinearBandit
 from rules.language import parse
 
@@ -239,22 +238,3 @@ def test_propensities_name_all_that_competed_for_each_slot():
     assert sum(first.values()) == pytest.approx(1) and sum(second.values()) == pytest.approx(1)
     chosen = resolve(site, ask(customer()), NOW).items
     assert [first[chosen[0].content.key], second[chosen[1].content.key]] == [item.propensity for item in chosen]
-
-
-def test_limits_name_what_is_exceeded_and_the_cure():
-    actions = ", ".join(['HIDE "apple"'] * (STEPS_PER_RULE + 1))
-    data = SnapshotData(
-        placements=(placement(defaults=tuple(f"d{n}" for n in range(51))),),
-        rules=(
-            rule("long", f"IF age > 5 THEN {actions}"),
-            rule("broken", "IF THEN"),
-            rule("fine", "IF a = 1 THEN STOP"),
-        ),
-        contents=(content("x", tuple(map(str, range(101)))),),
-    )
-    first, second, third, last = limits(data)
-    assert first == "Placement hero has 51 default contents; at most 50 are allowed: keep the first ones."
-    assert second == "Rule long has 51 actions; at most 50 are allowed: aim at TAGGED or WHERE instead."
-    assert third.startswith("Rule broken cannot be read")
-    assert last.startswith("Content x has 101 tags")
-    assert limits(prepared().data) == []

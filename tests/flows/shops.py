@@ -13,7 +13,7 @@ from decisioning.models import Decision, Outcome
 
 def open_shop(now: datetime, facts: Callable[[int], dict[str, Any]]) -> list[Customer]:
     """400 customers, the facts of the n-th given by n, and the contents `a` and `b` in the placement `mail`."""
-    Placement.objects.create(key="mail", name="Mail", window_hours=24)
+    Placement.objects.create(key="mail", name="Mail", window_hours=24, policy="greedy")
     for key in ("a", "b"):
         Content.objects.create(key=key, name=key, attributes={"size": ord(key)})
     FactVocabulary.objects.create(data={}, learned_at=now)

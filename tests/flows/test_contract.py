@@ -59,7 +59,7 @@ def test_whoever_does_not_say_for_whom_is_told_how(site, who):
 
 
 def test_the_decisions_of_a_call_follow_its_id_one_by_one(site):
-    Placement.objects.create(key="side", name="Side", count=1)
+    Placement.objects.create(key="side", name="Side", count=1, policy="greedy")
     site.publish()
     answer = site.decide(placements=["hero", "nowhere", "side"])
     call = UUID(answer["decision_id"]).int
@@ -172,7 +172,7 @@ def test_what_is_only_fetched_does_not_count(site, mode):
 
 
 def test_no_content_comes_twice_where_the_call_asks_for_that(site):
-    Placement.objects.create(key="side", name="Side", count=1)
+    Placement.objects.create(key="side", name="Side", count=1, policy="greedy")
     site.publish()
     plain = site.decide(placements=[{"key": "hero", "n": 1}, "side"])
     apart = site.decide(placements=[{"key": "hero", "n": 1}, "side"], no_repeats=True)

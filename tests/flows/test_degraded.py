@@ -196,7 +196,7 @@ def test_somebody_who_cannot_be_looked_up_is_not_called_unknown(site, refusing, 
 
 
 def test_a_placement_that_cannot_be_decided_is_named_and_spoils_no_other(site, monkeypatch):
-    Placement.objects.create(key="side", name="Side", count=1)
+    Placement.objects.create(key="side", name="Side", count=1, policy="greedy")
     site.publish()
     real = deciding.resolve
 

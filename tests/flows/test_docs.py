@@ -17,7 +17,7 @@ def example(page: str, name: str) -> dict:
 
 
 def test_the_decide_example_is_answered_for_both_placements(site):
-    Placement.objects.create(key="side", name="Side", count=2)
+    Placement.objects.create(key="side", name="Side", count=2, policy="greedy")
     site.publish()
     status, answer = site.post("/v1/decide", example("decisions.md", "decide"))
     assert status == 200

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-import hypothesis
 import pytest
 import redis
 import time_machine
@@ -26,6 +25,7 @@ from decisioning.store import keys, profiles, tokens
 from rules import rulebook
 from rules.language.facts import Catalogue, Fact
 from rules.models import Rule
+from tests.examples import examples
 
 HEADERS = {"content-type": "application/json"}
 # Names that a context may well have, and any others.
@@ -161,7 +161,7 @@ def test_a_flag_nobody_made_is_not_found_and_the_nearest_is_named(flags):
 
 
 def test_with_nothing_to_show_the_codes_own_default_holds(flags):
-    Placement.objects.create(key="empty", name="Empty", count=1)
+    Placement.objects.create(key="empty", name="Empty", count=1, policy="greedy")
     Content.objects.update(active=False)
     flags.site.publish()
     flag = flags.flag("empty")
@@ -179,7 +179,7 @@ def test_a_process_without_a_snapshot_leaves_everything_to_the_code(flags, monke
 
 def test_all_flags_come_at_once_whatever_their_number(flags):
     for number in range(MAX_PLACEMENTS + 5):
-        Placement.objects.create(key=f"slot-{number:02}", name="Slot", count=3)
+        Placement.objects.create(key=f"slot-{number:02}", name="Slot", count=3, policy="greedy")
     flags.site.publish()
     told = json.loads(flags.ask(None).body)
     assert [flag["key"] for flag in told["flags"]] == sorted(flags.site.holder.current.slots)
@@ -232,7 +232,7 @@ def test_whatever_changes_for_the_client_is_decided_anew(flags):
 
 def test_a_token_is_renewed_before_its_outcomes_stop_to_count(flags, now):
     half = lifetime_of(flags.site.holder.current)
-    assert half == timedelta(hours=Placement.objects.get(key="hero").window_hours / 2)
+    assert half == timedelta(hours=12)
     with time_machine.travel(now, tick=False) as travel:
         first = flags.ask(None)
         travel.move_to(now + half - timedelta(minutes=1))
@@ -288,7 +288,7 @@ ANYTHING = st.recursive(
 )
 
 
-@hypothesis.settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(context=ANYTHING | st.dictionaries(NAMES, ANYTHING), who=st.none() | st.just("c-1") | ANYTHING)
 def test_whatever_is_asked_is_answered_in_the_protocols_shape(flags, context, who):
     if isinstance(context, dict) and who is not None:

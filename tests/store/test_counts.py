@@ -95,6 +95,25 @@ def test_a_linear_placement_learns_from_its_decisions_facts_and_outcomes() -> No
         assert [item.content.key for item in found.items] == [best]
 
 
+def test_where_contents_learn_together_a_new_one_is_expected_to_be_like_those_with_its_tags() -> None:
+    placement = shop(policy="linucb", bandit_facts=["orders"], bandit_width=0.0, bandit_shared=True, exploration=0.0)
+    for key, tag in (("apple", "red"), ("banana", "yellow"), ("rose", "red"), ("lemon", "yellow")):
+        Content.objects.update_or_create(key=key, defaults={"name": key.title(), "tags": [tag]})
+    for _ in range(30):
+        decided({"orders": 1}, "apple", ("impression", "conversion"))
+        decided({"orders": 1}, "banana", ("impression",))
+    bandit = LinearBandit.from_bytes(freeze().bandits["hero"])
+    assert bandit.counts_ == {"apple": 30, "banana": 30, "lemon": 0, "rose": 0}
+    site = prepare(1, NOW, freeze())
+    x = bandit.features({"orders": 1})
+    assert bandit.expect(x, "rose")[0] > 0.3 > abs(bandit.expect(x, "lemon")[0])
+    question = Ask("hero", 4, Profile(1, "c", 1, {"orders": 1}), {}, "c", "r1")
+    assert [item.content.key for item in resolve(site, question, NOW).items][:2] == ["apple", "rose"]
+    placement.bandit_shared = False
+    placement.save()
+    assert LinearBandit.from_bytes(freeze().bandits["hero"]).counts_ == {"apple": 30, "banana": 30}
+
+
 def test_a_recount_makes_a_new_snapshot_only_for_new_counts() -> None:
     shop(policy="thompson")
     count("apple", 10, 1)

@@ -268,7 +268,7 @@ def test_rows_from_before_there_were_months_are_carried_over_and_counted_and_bac
     with connection.cursor() as cursor:
         for pk in ids:
             cursor.execute(BEFORE, [pk, NOW])
-    migrate("0007_ledger")
+    migrate("0009_windows")
     assert (sum(tables().values()), tables()["rest"]) == (3, 1)
     assert f"{real:%Y_%m}" in tables()
     count_all()
@@ -278,5 +278,5 @@ def test_rows_from_before_there_were_months_are_carried_over_and_counted_and_bac
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM decisioning_decision")
         assert {pk for (pk,) in cursor.fetchall()} == set(ids)
-    migrate("0007_ledger")
+    migrate("0009_windows")
     assert sum(tables().values()) == 3

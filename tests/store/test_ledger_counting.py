@@ -164,6 +164,13 @@ def taken_back() -> Iterator[None]:
         pass
 
 
+KINDS = ("impression", "click", "conversion", "value")
+
+
+def in_time(one: Decision, what: str, at: datetime) -> bool:
+    return one.windows is None or at - one.at <= timedelta(hours=one.windows[KINDS.index(what)])
+
+
 def shop(dice: random.Random) -> tuple[list[Decision], list[Outcome]]:
     """Some decisions on three days, and outcomes of them and of some that are never written."""
     made = []
@@ -176,7 +183,8 @@ def shop(dice: random.Random) -> tuple[list[Decision], list[Outcome]]:
         where, source = dice.choice(["hero", "side"]), dice.choice(["api", "campaign", "import"])
         at = NOW + timedelta(hours=dice.randint(-30, 30))
         contents = "".join(dice.sample("abc", dice.randint(0, 3)))
-        words = {"explanation": told, "asked": {"mode": mode}, "placement": where, "source": source}
+        windows = dice.choice([None, [dice.choice([0, 5, 20, 60]) for _ in KINDS]])
+        words = {"explanation": told, "asked": {"mode": mode}, "placement": where, "source": source, "windows": windows}
         one = decision(number, contents, at, rung=dice.choice(["full", "rules"]), **words)
         if dice.random() < 0.3:
             thin(one)
@@ -196,7 +204,7 @@ def expected(made: list[Decision], outcomes: list[Outcome]) -> set[tuple[Any, ..
         told = one.explanation
         parts = [("all", ""), *(("segment", key) for key in told["segments"])]
         parts += [("rule", rule["key"]) for rule in told["rules"] if rule["matched"]]
-        mine = [each for each in outcomes if each.decision_id == one.pk]
+        mine = [each for each in outcomes if each.decision_id == one.pk and in_time(one, each.kind, each.at)]
         prefetched = one.asked.get("mode") == "prefetch"
         for content in {item["key"] for item in one.items} | {each.content for each in mine}:
             here = [each for each in mine if each.content == content]
@@ -209,7 +217,8 @@ def expected(made: list[Decision], outcomes: list[Outcome]) -> set[tuple[Any, ..
                 clicks="click" in kinds,
                 conversions="conversion" in kinds,
             )
-            sums["value"] = sum((Decimal(str(each.value)) for each in here if each.kind == "conversion"), Decimal(0))
+            worth = [each.value for each in here if each.kind == "conversion" and in_time(one, "value", each.at)]
+            sums["value"] = sum((Decimal(str(value)) for value in worth), Decimal(0))
             if here or (chosen and not prefetched):
                 for part in parts:
                     key = (one.placement, content, *part, one.at.date())
@@ -298,8 +307,8 @@ def test_rates_of_segments_have_their_own_trials_and_worth(db):
         outcome(one, "impression", f"i{number}").save()
     outcome(rows[0], "conversion", "v", value=3).save()
     count_all()
-    assert statistics.segment_rates() == {"hero": {"eco": {"a": statistics.Rate(2, 1, 3.0)}}}
-    assert (statistics.rule_rates(), statistics.arm_rates()) == ({}, {})
+    assert statistics.group_rates(Statistic.Part.SEGMENT) == {"hero": {"eco": {"a": statistics.Rate(2, 1, 3.0)}}}
+    assert [statistics.group_rates(part) for part in (Statistic.Part.RULE, Statistic.Part.ARM)] == [{}, {}]
 
 
 def test_shares_of_rungs_leave_imports_out(db):

@@ -44,7 +44,7 @@ def published() -> tuple[str, str]:
     """A placement with a content, and two keys, in a snapshot that Redis has."""
     # Tests that commit empty every table afterwards, this row of the first migration too.
     Change.objects.get_or_create(pk=1, defaults={"number": 0, "built": -1})
-    Placement.objects.create(key="hero", name="Hero", count=1)
+    Placement.objects.create(key="hero", name="Hero", count=1, policy="greedy")
     Content.objects.create(key="apple", name="Apple")
     made = tuple(keys.create(name, ["decide"])[1] for name in ("leaked", "other"))
     snapshot.build()

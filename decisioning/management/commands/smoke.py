@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from campaigns.models import Campaign, Message, Placement
+from campaigns.models.windows import usual, windows_of
 from decisioning.config import clock
 from decisioning.customers.models import Customer
 from decisioning.models import Artefact, Decision, Outcome, Score
@@ -252,7 +253,8 @@ def _sent(key: str, person: Customer, run_id: str) -> int:
 def retrain(before: Artefact) -> Artefact:
     """Train again in the worker, on a ledger that now holds today's outcomes; wait for its scores."""
     # As it will be when the windows of today's impressions have closed.
-    later = clock.now() + timedelta(hours=Placement.objects.get(key="home-hero").window_hours, minutes=1)
+    window = windows_of(Placement.objects.get(key="home-hero"), usual())[2]
+    later = clock.now() + timedelta(hours=window, minutes=1)
     train_scorer.delay(**TRAINING, as_of=later.isoformat())
     until("training", lambda: Artefact.objects.filter(kind=Artefact.Kind.SCORER, pk__gt=before.pk).exists())
     newest = Artefact.objects.filter(kind=Artefact.Kind.SCORER).latest("pk")

@@ -1,9 +1,9 @@
-// A decision in; beside its slot, in words and bars, why it came out so.
+// A decision in; beside its slot why it came out so: to the customer in the decision's own words, then in figures.
 (() => {
   "use strict";
-  const { key } = document.querySelector("script[data-visitor]").dataset;
+  const { key, staff } = document.currentScript.dataset;
   // The ledger is written a moment after the answer.
-  const SETTLED = 1200, ATTEMPTS = 4;
+  const SETTLED = 400, PAUSE = 1200, ATTEMPTS = 4;
   const REASONS = {
     TARGETING_MATCH: "a rule decided", RANKED: "ranked by the scorer", SPLIT: "an experiment decided",
     FALLBACK: "default contents: nothing else may be shown", HOLDOUT: "held out of an experiment",
@@ -55,47 +55,87 @@
       const rows = dropped.slice(0, 40).map(([name, why]) => [element("b", "", name), ` ${why}`]);
       parts.push(element("details", "", element("summary", "", `${dropped.length} not shown`), list("reasons", rows)));
     }
-    parts.push(ledger(answer));
+    const made = unread("What it was made from"), score = staff === undefined ? null : unread("Shares of the first one's chance");
+    if (score) parts.push(score.box);
+    parts.push(made.box);
     parts.push(element("p", "hint", `Policy ${answer.policy}, scorer ${decision.scorer ?? "none"}, snapshot ${decision.snapshot}.`));
-    return parts;
+    const because = element("div", "because", element("p", "hint", "Asking the decision for its words …"));
+    return { parts: [because, ...parts], fill: (kept) => filled(kept, because, made.body, score?.body, items) };
   }
 
-  // What the ledger kept is read when somebody wants to see it.
-  function ledger(answer) {
+  function unread(title) {
     const body = element("div", "", element("p", "hint", "Reading the ledger …"));
-    const box = element("details", "", element("summary", "", "Facts and segments it was made from"), body);
-    const at = Date.now();
-    box.addEventListener("toggle", () => {
-      if (box.open && !box.dataset.read) {
-        box.dataset.read = "1";
-        setTimeout(read, Math.max(0, SETTLED - (Date.now() - at)), answer.decision_id, body, 1);
-      }
-    });
-    return box;
+    return { body, box: element("details", "", element("summary", "", title), body) };
   }
 
-  async function read(id, body, attempt) {
-    const answer = await fetch(`/v1/decisions/${id}`, { headers: { Authorization: `Bearer ${key}` } }).catch(() => null);
-    if (!answer?.ok) {
-      if (attempt < ATTEMPTS) return setTimeout(read, SETTLED, id, body, attempt + 1);
-      body.replaceChildren(element("p", "hint", "The ledger does not have it (yet): where a placement keeps only a share of its decisions, most are not there."));
-      return;
-    }
-    const kept = await answer.json();
+  // ── What the ledger kept: words for the customer, shares for those who run the shop, facts ──
+  function filled(kept, because, made, score, items) {
+    const missing = "The ledger does not have it (yet): where a placement keeps only a share of its decisions, most are not there.";
+    because.replaceChildren(...(kept ? words(kept, items) : []));
+    for (const [body, parts] of [[made, kept && facts(kept)], [score, kept && shares(kept.scores)]])
+      body?.replaceChildren(...(parts || [element("p", "hint", missing)]));
+  }
+
+  function words(kept, items) {
+    const sentences = new Set(kept.items.map((one) => one.because));
+    const told = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+    if (sentences.size < 2) return [...sentences].map((text) => element("p", "", `${told(text)}.`));
+    const titles = new Map(items.map((one) => [one.id, one.content.title || one.content.name]));
+    return [list("", kept.items.map((one) => [element("b", "", titles.get(one.key) || one.name || one.key), ` ${one.because}`]))];
+  }
+
+  function shares(scores) {
+    if (!scores) return [element("p", "hint", "No scorer of trees ranked here, so there are none.")];
+    const chance = (odds) => percent(1 / (1 + Math.exp(-odds)));
+    const most = Math.max(...scores.factors.map((one) => Math.abs(one.share)), 0.001);
+    const rows = scores.factors.map((one) => [factor(one, most), ` ${one.words}`]);
+    const { count, share } = scores.others;
+    const rest = count ? [element("p", "hint", `${count} others together: ${signed(share)}.`)] : [];
+    const sum = `On average ${chance(scores.base)}, for this customer ${percent(scores.chance)}. Shares are SHAP values in log-odds; with the average they sum to ${scores.log_odds.toFixed(2)}.`;
+    return [element("p", "hint", sum), list("shares", rows), ...rest];
+  }
+
+  const signed = (share) => `${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(2)}`;
+
+  function factor({ label, share }, most) {
+    const bar = element("meter", share < 0 ? "down" : "up");
+    Object.assign(bar, { min: 0, max: most, value: Math.abs(share) });
+    bar.setAttribute("aria-label", `${label}: ${signed(share)}`);
+    return element("span", "share", bar, element("span", "figures", signed(share)));
+  }
+
+  function facts(kept) {
     const tests = (kept.rules || []).filter((one) => one.text).map((one) => [element("b", "", one.key), element("pre", "", one.text)]);
     const rows = Object.entries(kept.facts || {}).filter(([, value]) => typeof value !== "object").slice(0, 60)
       .map(([name, value]) => element("tr", "", element("th", "", name), element("td", "", String(value))));
-    body.replaceChildren(
-      element("p", "hint", `Decision ${id}`),
+    return [
+      element("p", "hint", `Decision ${kept.decision_id}`),
       tests.length ? list("rules", tests) : "",
       rows.length ? element("table", "known", element("tbody", "", ...rows)) : element("p", "hint", "Nothing was known of the visitor."),
-    );
+    ];
+  }
+
+  async function read(id, fill, attempt) {
+    const answer = await fetch(`/v1/decisions/${id}`, { headers: { Authorization: `Bearer ${key}` } }).catch(() => null);
+    if (answer?.ok) fill(await answer.json());
+    else if (attempt < ATTEMPTS) setTimeout(read, PAUSE, id, fill, attempt + 1);
+    else fill(null);
+  }
+
+  // Nobody's ledger is read for a panel that nobody opened.
+  function whenOpen(box, work) {
+    if (box.open) return work();
+    box.addEventListener("toggle", work, { once: true });
   }
 
   const panel = (name) => document.querySelector(`[data-why="${CSS.escape(name)}"]`);
 
   document.addEventListener("decisioning:decided", ({ detail }) => {
-    panel(detail.placement)?.querySelector("[data-reasons]").replaceChildren(...told(detail));
+    const box = panel(detail.placement);
+    if (!box) return;
+    const { parts, fill } = told(detail), id = detail.answer.decision_id;
+    box.querySelector("[data-reasons]").replaceChildren(...parts);
+    whenOpen(box, () => setTimeout(read, SETTLED, id, fill, 1));
   });
   document.addEventListener("decisioning:fallback", ({ detail }) => {
     const cure = { timeout: "No answer came in time.", error: "The engine did not answer.", empty: "Nothing may be shown here." };

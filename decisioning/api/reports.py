@@ -1,0 +1,98 @@
+"""The question of a report in the address in; the report as JSON out. For keys that may manage."""
+
+from datetime import timedelta
+from typing import Any, ClassVar, cast, get_args
+
+from django.http import HttpRequest, HttpResponse
+from django.http.request import QueryDict
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from ..config import clock
+from ..flows.contract import Refused
+from ..flows.credit import LONGEST, report_of
+from ..learning.attribution import HALF_LIFE_HOURS, MODELS
+from ..store.attributing import Asked, By, Seen
+from .reading import NUL, TAGS, UNCHANGED, Reading, answered, moment_of
+from .schema import MOMENT, TEXT, WHOLE, _list, _record
+from .views import AWAY, ERRORS, KEY
+
+USUAL = timedelta(days=30)
+HOURS = 24 * 366
+NUMBER: dict[str, Any] = {"type": "number"}
+_CREDIT = _record(conversions=NUMBER, value=NUMBER)
+ATTRIBUTION: dict[str, Any] = _record(
+    since=MOMENT,
+    until=MOMENT,
+    by=TEXT,
+    touches=TEXT,
+    lookback_hours={"type": ["number", "null"]},
+    half_life_hours=NUMBER,
+    customers=WHOLE,
+    converted=WHOLE,
+    attributed=_CREDIT,
+    unattributed=_CREDIT,
+    channels=_list(_record(channel=TEXT, touches=WHOLE, models=_record(**dict.fromkeys(MODELS, _CREDIT)))),
+)
+ASKED = [
+    OpenApiParameter("by", str, enum=get_args(By), description="What is credited; `content` when not said."),
+    OpenApiParameter("touches", str, enum=get_args(Seen), description="`shown` (the default) or `clicked` alone."),
+    OpenApiParameter("since", str, description="Conversions from this moment on; 30 days before `until`."),
+    OpenApiParameter("until", str, description="Conversions before this moment; now when not said."),
+    OpenApiParameter("placement", str, description="One placement alone."),
+    OpenApiParameter("lookback_hours", float, description="Instead of each placement's own window."),
+    OpenApiParameter("half_life_hours", float, description="Of time decay; 168 when not said."),
+]
+
+
+class AttributionView(Reading):
+    scopes: ClassVar[dict[str, str]] = {"get": "manage"}
+
+    @extend_schema(
+        operation_id="attribution",
+        summary="Which contents, placements, campaigns or rules conversions are credited to",
+        parameters=[*ASKED, *TAGS],
+        responses={200: OpenApiResponse(ATTRIBUTION, "Every model side by side."), **UNCHANGED, **ERRORS, **AWAY},
+        auth=KEY,
+    )
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Last and first touch, linear, position-based, time decay and Shapley, from the ledger."""
+        return answered(request, report_of(asked_of(request.GET)))
+
+
+def asked_of(query: QueryDict) -> Asked:
+    """The question of a query; raises Refused with the parameter at fault."""
+    until = moment_of(query, "until", clock.now())
+    since = moment_of(query, "since", until - USUAL)
+    if not timedelta(0) < until - since <= LONGEST:
+        text = f"'since' lies before 'until', by at most {LONGEST.days} days."
+        raise Refused(400, "invalid_parameter", text)
+    return Asked(
+        since,
+        until,
+        cast(By, _word(query, "by", get_args(By))),
+        cast(Seen, _word(query, "touches", get_args(Seen))),
+        _hours(query, "lookback_hours", None),
+        query.get("placement", "").replace(NUL, ""),
+        _hours(query, "half_life_hours", HALF_LIFE_HOURS) or HALF_LIFE_HOURS,
+    )
+
+
+def _word(query: QueryDict, name: str, known: tuple[str, ...]) -> str:
+    found = query.get(name, known[0])
+    if found not in known:
+        raise Refused(400, "invalid_parameter", f"'{name}' is one of {', '.join(known)}.")
+    return found
+
+
+def _hours(query: QueryDict, name: str, usual: float | None) -> float | None:
+    text = query.get(name, "")
+    if not text:
+        return usual
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    # The comparison refuses what is no number as well.
+    if not 0.01 <= hours <= HOURS:
+        raise Refused(400, "invalid_parameter", f"'{name}' is a number of hours from 0.01 to {HOURS}.")
+    return hours

@@ -1,0 +1,35 @@
+"""The page of attribution: what it credits, what it says without conversions, who may see it."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from ..flows.conftest import *  # noqa: F403  (the same small site)
+
+PAGE = "admin:decisioning_outcome_changelist"
+
+
+def test_without_conversions_it_says_what_to_do(admin_client):
+    text = admin_client.get(reverse(PAGE)).content.decode()
+    assert "Nothing to credit yet" in text and "decision_token" in text
+
+
+@pytest.mark.parametrize("by", ["content", "placement", "campaign", "rule", "nonsense"])
+def test_every_model_stands_beside_the_others(site, admin_client, by):
+    token = site.decide()["placements"][0]["items"][0]["token"]
+    site.ledger.flush()
+    site.post("/v1/outcomes", {"token": token, "type": "conversion", "message_id": "c", "value": 4})
+    page = admin_client.get(reverse(PAGE), {"by": by, "measure": "value", "days": "30"})
+    assert [row["credits"] for row in page.context["rows"]] == [[4.0] * 6]
+    for title in ("Last touch", "Position-based", "Shapley"):
+        assert title in page.content.decode()
+
+
+def test_it_is_for_those_who_may_see_it(db):
+    assert Client().get(reverse(PAGE)).status_code == 302
+
+
+def test_what_an_event_counts_as_can_be_changed(admin_client):
+    added = admin_client.post(reverse("admin:decisioning_eventoutcome_add"), {"event": "Lead Won", "kind": "click"})
+    assert added.status_code == 302
+    assert "Lead Won" in admin_client.get(reverse("admin:decisioning_eventoutcome_changelist")).content.decode()

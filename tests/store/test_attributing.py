@@ -1,0 +1,121 @@
+"""A small ledger, and what its conversions are credited to: windows, merged customers, channels and doors."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from uuid import UUID
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from campaigns.models import Placement
+from decisioning.api import reading
+from decisioning.config import clock
+from decisioning.customers.models import Customer
+from decisioning.flows.credit import report_of
+from decisioning.models import Decision, Outcome
+from decisioning.store.attributing import Asked, attributed
+
+from ..flows.conftest import *  # noqa: F403  (the same small site)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SPAN = (NOW - timedelta(days=30), NOW)
+
+
+def decide(number: int, customer: Customer | None, content: str, hours_ago: float, placement: str = "hero", **more):
+    return Decision.objects.create(
+        id=UUID(int=number),
+        at=NOW - timedelta(hours=hours_ago),
+        customer_id=customer.pk if customer else None,
+        placement=placement,
+        rung="full",
+        reason="RANKED",
+        policy="greedy",
+        items=[{"key": content}],
+        **more,
+    )
+
+
+def follow(decision: Decision, kind: str, hours_ago: float, value: float = 0):
+    Outcome.objects.create(
+        decision_id=decision.id,
+        content=decision.items[0]["key"],
+        kind=kind,
+        value=value,
+        at=NOW - timedelta(hours=hours_ago),
+        message_id=f"{decision.id}-{kind}-{hours_ago}",
+    )
+
+
+@pytest.fixture
+def history(db):
+    """One person, known by two rows since merged, sees `a`, then `b`, and buys for 10; somebody else buys too late."""
+    Placement.objects.create(key="hero", name="Hero", window_hours=24)
+    Placement.objects.create(key="side", name="Side", window_hours=24)
+    kept = Customer.objects.create(key="kept")
+    merged = Customer.objects.create(key="merged", merged_into=kept)
+    first = decide(1, merged, "a", 20)
+    rules = {"rules": [{"key": "no", "matched": False}, {"key": "yes", "matched": True}]}
+    second = decide(2, kept, "b", 10, "side", explanation=rules)
+    follow(first, "impression", 20)
+    follow(second, "impression", 10)
+    follow(second, "click", 9.5)
+    follow(second, "conversion", 9, 10)
+    late = decide(3, None, "a", 100)
+    follow(late, "impression", 100)
+    follow(late, "conversion", 1, 7)
+
+
+def test_a_conversion_is_shared_among_what_the_person_saw_under_all_their_identities(history):
+    report = attributed(Asked(*SPAN))
+    assert report.values["linear"] == {"a": 5, "b": 5}
+    assert (report.values["first"], report.values["last"]) == ({"a": 10, "b": 0}, {"a": 0, "b": 10})
+    assert (report.customers, report.converted) == (2, 2)
+
+
+def test_what_comes_after_its_window_is_kept_and_said_to_be_unattributed(history):
+    report = attributed(Asked(*SPAN))
+    assert (report.attributed, report.unattributed, report.unattributed_value) == (1, 1, 7)
+    assert attributed(Asked(*SPAN, hours=200)).unattributed == 0
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [("placement", {"hero", "side"}), ("rule", {"(none)", "yes"}), ("campaign", {"(none)"})],
+)
+def test_channels_are_what_is_asked_for(history, by, expected):
+    assert set(attributed(Asked(*SPAN, by=by)).touched) == expected
+
+
+def test_clicks_alone_may_be_touches_and_one_placement_may_be_looked_at(history):
+    assert set(attributed(Asked(*SPAN, seen="clicked")).touched) == {"b"}
+    assert set(attributed(Asked(*SPAN, placement="side")).touched) == {"b"}
+
+
+def test_a_conversion_before_the_span_is_not_in_it(history):
+    assert attributed(Asked(NOW - timedelta(hours=5), NOW)).attributed == 0
+
+
+def test_the_command_prints_what_the_report_says(history, monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    out = StringIO()
+    call_command("attribution", "--json", stdout=out)
+    assert json.loads(out.getvalue()) == report_of(Asked(*SPAN))
+    call_command("attribution", "--value", stdout=out)
+    assert "10.0 attributed, 7.0 without" in out.getvalue()
+
+
+def test_the_report_is_served_to_keys_that_may_manage(site, monkeypatch):
+    from_key = {"authorization": f"Bearer {site.key}"}
+    monkeypatch.setattr(reading, "holder", site.holder)
+    token = site.decide()["placements"][0]["items"][0]["token"]
+    site.ledger.flush()
+    for kind in ("impression", "conversion"):
+        body = {"token": token, "type": kind, "message_id": kind, "value": 3}
+        assert site.post("/v1/outcomes", body)[0] == 200
+    answer = Client().get("/v1/reports/attribution", headers=from_key).json()
+    credited = {row["channel"]: row["models"]["shapley"] for row in answer["channels"]}
+    assert list(credited.values()) == [{"conversions": 1, "value": 3}]
+    for wrong in ("by=x", "touches=x", "lookback_hours=nan", "since=2020-01-01T00:00:00Z", "half_life_hours=0"):
+        assert Client().get(f"/v1/reports/attribution?{wrong}", headers=from_key).status_code == 400
