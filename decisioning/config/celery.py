@@ -7,11 +7,14 @@ second, and a late tick is dropped (`expires`) instead of piling up.
 import os
 
 from celery import Celery
+from celery.signals import worker_process_init
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "decisioning.config.settings")
 
 from django.conf import settings
+
+from .garbage import search_seldom
 
 NOW, LATER = "now", "later"
 
@@ -90,3 +93,4 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks(["decisioning"])
+worker_process_init.connect(search_seldom)

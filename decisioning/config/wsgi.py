@@ -16,6 +16,7 @@ _django = get_wsgi_application()
 
 from decisioning.api import ofrep  # noqa: E402  (needs Django's apps loaded)
 from decisioning.api.doors import MAX_READ, answer, is_hot  # noqa: E402
+from decisioning.config.garbage import search_seldom  # noqa: E402
 from decisioning.customers.intake import places  # noqa: E402
 from decisioning.customers.intake.bots import is_bot  # noqa: E402
 
@@ -37,6 +38,7 @@ EMPTY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 DRAIN_SECONDS, DRAIN_BYTES = 1.0, 256 * 1024
 # The first look at a browser's name compiles the patterns, for a sixth of a second: no request should wait for that.
 is_bot("Mozilla/5.0")
+search_seldom()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from decisioning.config.garbage import search_seldom
 from decisioning.customers.facts.catalogue import built_in_facts
 from decisioning.customers.facts.deriving import derive
 from decisioning.customers.facts.folding import fold, prune
@@ -72,6 +73,8 @@ def fold_bench() -> Iterator[Result]:
 def facts_read() -> Iterator[Result]:
     """Stored states of typical customers, expanded."""
     stored = [pack(_folded(events)) for events in _people()]
+    # As in the processes that do it.
+    search_seldom()
     names = [fact.name for fact in built_in_facts(WORDS)]
     size = sum(map(len, stored)) / PEOPLE
     print(

@@ -1,6 +1,6 @@
 """A command's name goes in; its packages are installed, then it runs on the repository's own Python.
 
-python3 -m tools.dev demo | smoke | test | e2e | check | bench | learn-report | fault
+python3 -m tools.dev demo | smoke | test | e2e | check | bench | learn-report | fault | fuzz
                      up | env | down | reset | doctor | lock
 """
 
@@ -37,6 +37,7 @@ COMMANDS = {
     "check": Command("style, types, import floors, migrations, deployment", TESTS, lambda words: checks.check()),
     "bench": Command("speed, next to peers", (*TESTS, "bench"), lambda words: suite.measure("bench", words)),
     "learn-report": Command("quality of what is learned", TESTS, lambda words: suite.measure("learn", words)),
+    "fuzz": Command("calls made of the served schema", TESTS, lambda words: suite.measure("fuzz", words)),
     "fault": Command("break things and count", TESTS, lambda words: suite.measure("fault", words)),
     "env": Command("print export lines for a shell (ARGS=test: that profile)", SERVERS, upkeep.env),
     "up": Command("PostgreSQL and Valkey only", SERVERS, lambda words: upkeep.up()),

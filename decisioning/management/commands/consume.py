@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from decisioning.config import clock
+from decisioning.config.garbage import search_seldom
 from decisioning.customers.intake import pending
 from decisioning.customers.plan import planning
 from decisioning.flows.expire import expire
@@ -53,6 +54,7 @@ class Command(BaseCommand):
             signal.signal(signal.SIGTERM, ask_to_stop)
             signal.signal(signal.SIGINT, ask_to_stop)
         connection_created.connect(need_no_disk)
+        search_seldom()
         try:
             consume(stop, options["batch"], once=options["once"], alive=options["alive"])
         finally:
