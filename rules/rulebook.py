@@ -13,7 +13,7 @@ from decisioning.engine import limits
 
 from .language import RuleError, check, parse
 from .language.check import Problem
-from .language.circles import segment_circles
+from .language.circles import segment_circles, segment_needs
 from .language.errors import listing
 from .language.facts import Catalogue
 from .language.nodes import Any as Any_
@@ -80,23 +80,24 @@ def as_data(problem: Problem, text: str) -> dict[str, Any]:
 
 def circle_with(segment: Segment, condition: str) -> str | None:
     """What is wrong with the circle a segment would close with this (checked) condition; None without one."""
-    others = Segment.objects.filter(kind=Segment.Kind.CONDITION).exclude(pk=segment.pk)
-    needs: dict[str, list[Condition]] = {}
-    keys: dict[str, str] = {}
+    others = Segment.objects.filter(kind=Segment.Kind.CONDITION).exclude(pk=segment.pk).order_by("pk")
+    owners: dict[str, list[tuple[str, Condition]]] = {}
     for row, text in [(segment, condition), *((other, other.condition) for other in others)]:
         try:
-            node = parse(text)
+            node = condition_of(parse(text))
         except RuleError:
             continue
         for word in {row.key, row.name} - {""}:
-            needs.setdefault(word, []).append(condition_of(node))
-            keys.setdefault(word, row.key or row.name)
+            owners.setdefault(word, []).append((row.key or row.name, node))
     # Names are no keys: two segments may share one, and who asks for it asks for both.
-    circles = segment_circles({word: Any_(tuple(conditions)) for word, conditions in needs.items()})
+    circles = segment_circles({word: Any_(tuple(node for _, node in each)) for word, each in owners.items()})
     mine = [circle for circle in circles if {segment.key, segment.name} & set(circle)]
     if not mine:
         return None
-    through = [key for key in dict.fromkeys(keys[word] for word in mine[0]) if key != segment.key]
+    steps = zip(mine[0], [*mine[0][1:], mine[0][0]], strict=True)
+    # Of those who share a name, the one who asks for what comes next.
+    keys = [next(key for key, node in owners[word] if following in segment_needs(node)) for word, following in steps]
+    through = [key for key in dict.fromkeys(keys) if key != segment.key]
     if not through:
         return "This condition asks for its own segment; leave that out."
     way = " → ".join([segment.key, *through, segment.key])
