@@ -39,7 +39,7 @@ STRIP = "[data-strip]"
 
 
 @pytest.fixture
-def furnished(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def furnished(page: Page, settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The shop as the demo furnishes it, with five coupons and one customer; what is decided is written by hand."""
     settings.STATE_DIR = tmp_path
     # A busy machine may take longer than a site's visitors would wait.
@@ -75,6 +75,8 @@ def furnished(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> 
     snapshot.holder.poll()
     profiles.publish_all()
     yield
+    # A page that still asks would meet a shop without goods.
+    page.goto("about:blank")
     ledger.flush()
 
 
