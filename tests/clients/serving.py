@@ -110,7 +110,7 @@ def serving(folder: Path) -> Iterator[Site]:
     finally:
         site.kill()
         patient().flushdb()
-        call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+        call_command("flush", verbosity=0, interactive=False)
         with connection.cursor() as cursor:
             cursor.execute("TRUNCATE customers_event")
         # Playwright may start next, whose event loop makes Django open another connection and forget this one.

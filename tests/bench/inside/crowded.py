@@ -15,6 +15,7 @@ from django.db import connection
 django.setup()
 
 from decisioning.config import clock  # noqa: E402
+from decisioning.config.garbage import search_seldom  # noqa: E402
 from decisioning.flows import judge  # noqa: E402
 from decisioning.store import frames  # noqa: E402
 from decisioning.store.connection import patient  # noqa: E402
@@ -90,6 +91,7 @@ def main() -> None:
     """Fill, judge, change, judge."""
     customers, changed = int(sys.argv[1]), int(sys.argv[2])
     fill(customers)
+    search_seldom()  # as in a worker
     now = clock.now()
     ids = list(Segment.objects.values_list("pk", flat=True))
     started = time.perf_counter()
