@@ -2,7 +2,8 @@
 
 facts_10m   seconds for 50 facts of 200,000 customers from 10 million archived events; peer: one PostgreSQL statement
 fold        µs to take one event into a customer's state, all facts kept
-facts_read  µs to expand a stored state into 60 facts; `facts_read_all` into all of them
+facts_read  µs to expand a stored state into 60 facts; `facts_read_all` into all of them; `facts_published` to read 60
+            from the published profile, as every decision does
 """
 
 import os
@@ -13,6 +14,7 @@ from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 
 from decisioning.config.garbage import search_seldom
@@ -20,6 +22,7 @@ from decisioning.customers.facts.catalogue import built_in_facts
 from decisioning.customers.facts.deriving import derive
 from decisioning.customers.facts.folding import fold, prune
 from decisioning.customers.facts.state import FoldedEvent, State, pack, unpack
+from decisioning.engine.types import Profile
 from tests.bench.facts_peer import asked, differences
 from tests.bench.happening import NOW, WORDS, events_of
 from tests.bench.measure import Result, against, best
@@ -84,6 +87,11 @@ def facts_read() -> Iterator[Result]:
     for name, only in (("facts_read", some), ("facts_read_all", None)):
         seconds = best(lambda only=only: [derive(unpack(one), NOW, WORDS, {}, only) for one in stored], runs=15)
         yield Result(name, round(seconds / PEOPLE * 1e6, 1), "µs", runs=15)
+    expanded = [derive(unpack(one), NOW, WORDS, {}, some) for one in stored]
+    blobs = [msgspec.msgpack.encode(Profile(1, "c-1", 1, facts, (), facts_at=NOW)) for facts in expanded]
+    decoder = msgspec.msgpack.Decoder(Profile)
+    seconds = best(lambda: [decoder.decode(blob) for blob in blobs], runs=15)
+    yield Result("facts_published", round(seconds / PEOPLE * 1e6, 1), "µs", runs=15)
 
 
 def _people() -> list[list[FoldedEvent]]:
