@@ -93,6 +93,12 @@ def test_segments_of_segments_of_segments_and_by_a_pattern_are_computed_in_their
     assert {one.key: members(one) for one in made} == at_once
 
 
+def test_not_to_be_in_a_segment_that_is_not_there_holds_for_everybody(now, people: list[str]) -> None:
+    segment = Segment.objects.create(key="s", name="S", condition='segments != "nowhere"')
+    judge([segment.pk], now)
+    assert members(segment) == people
+
+
 def test_entries_by_an_edit_trigger_once_but_not_the_first_time(now: datetime, people: list[str]) -> None:
     segment = Segment.objects.create(key="s", name="S", condition="orders_30d >= 3")
     Campaign.objects.create(key="hello", name="Hello", trigger="segment", segment=segment, subject="s", body="b")
