@@ -33,7 +33,7 @@ from .flows import (
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
 from .flows.standing import standing
-from .store import counts, frames, months, profiles, snapshot, tallies, uploads
+from .store import counts, frames, months, publishing, snapshot, tallies, uploads
 from .store.connection import once_a_minute, patient
 from .store.counting import count_new, give_up
 
@@ -69,8 +69,8 @@ def keep_snapshot() -> None:
 @shared_task
 def keep_profiles() -> None:
     """Fill Redis again after it came back empty."""
-    if not profiles.is_complete():
-        log.info("published %s profiles", profiles.publish_all())
+    if not publishing.is_complete():
+        log.info("published %s profiles", publishing.publish_all())
 
 
 @shared_task

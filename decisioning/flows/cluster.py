@@ -48,7 +48,7 @@ from ..learning.profiles import Profile, profile_clusters
 from ..learning.searching import Progress, quiet
 from ..learning.stories import drafts
 from ..models import Artefact
-from ..store import artefacts, clusters, frames, profiles
+from ..store import artefacts, clusters, frames, publishing
 
 FORMAT: Final = 2
 BATCH: Final = 5000  # customers that one online step learns from
@@ -124,7 +124,7 @@ def adopt(artefact_id: int, now: datetime) -> Artefact:
         segments.move(clusters.assign(facts), ids, now, How.CLUSTERING, str(artefact))
         segments.measure(Segment.objects.filter(kind=Segment.Kind.CLUSTER).values_list("pk", flat=True), now)
         profile.touch(ids)
-    profiles.publish_all()
+    publishing.publish_all()
     return artefact
 
 

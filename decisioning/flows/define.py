@@ -21,7 +21,7 @@ from ..customers.facts.custom import Custom, Customs, with_customs
 from ..customers.facts.distributions import Described, described
 from ..customers.facts.histories import with_histories
 from ..customers.models import CustomFact
-from ..store import profiles
+from ..store import publishing
 
 SAMPLE: Final = 500  # customers
 FEWER: Final = 50  # where those have too many events
@@ -130,5 +130,5 @@ def blank(name: str, before: datetime) -> int:
                 ids = sorted(pk for (pk,) in cursor.fetchall())
             if not ids:
                 return done
-            profiles.publish(ids)
+            publishing.publish(ids)
         done, last = done + len(ids), ids[-1]

@@ -21,7 +21,7 @@ from rules.segments import Because
 from ..customers import profile
 from ..customers.intake import listing
 from ..customers.intake.listing import Report
-from ..store import profiles, uploads
+from ..store import publishing, uploads
 from . import trigger
 from .placing import place_few
 from .standing import standing
@@ -184,7 +184,7 @@ def _move(ids: Sequence[int], now: datetime, why: Because) -> None:
         trigger.follow((), people, moves, now, known)
         moved = sorted({customer for _, customer in moves.entered + moves.left})
         profile.touch(moved)
-        profiles.publish(moved)
+        publishing.publish(moved)
 
 
 def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:

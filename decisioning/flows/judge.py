@@ -24,7 +24,7 @@ from rules.models import How
 from rules.segments import Because, Moves
 
 from ..customers import profile
-from ..store import frames, people, profiles
+from ..store import frames, people, publishing
 from ..store.seen import Seen
 from . import trigger
 from .placing import Facts, Placed, name_segments, stays_of
@@ -224,7 +224,7 @@ def _move(differ: Differing, now: datetime, known: Standing, why: Because) -> Ju
     trigger.follow((), _people(real, known), real, now, known)
     moved = sorted({customer for _, customer in moves.entered + moves.left})
     profile.touch(moved)
-    profiles.publish(moved)
+    publishing.publish(moved)
     return Judged(real.entered, real.left, opened=len(moves.entered))
 
 

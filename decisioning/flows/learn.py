@@ -27,7 +27,7 @@ from ..learning.scorer import Scorer
 from ..learning.training import Backtest, Ingredients, backtest, train
 from ..learning.treating import facts_in
 from ..models import Artefact
-from ..store import artefacts, profiles
+from ..store import artefacts, publishing
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def score_pending(now: datetime, limit: int = BATCH) -> int:
             texts = [msgspec.json.encode(row).decode() for row in rows]
             cursor.execute(WRITE, [artefact.pk, now, facts["customer_id"].to_list(), texts])
         profile.touch(ids)
-        profiles.publish(ids)
+        publishing.publish(ids)
     return len(ids)
 
 

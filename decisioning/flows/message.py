@@ -8,7 +8,7 @@ from ..customers.models import Customer
 from ..engine.resolver import resolve
 from ..engine.types import Ask
 from ..models import Decision
-from ..store.profiles import compose
+from ..store.publishing import compose
 from ..store.snapshot import holder
 from .deliver import ChosenContents
 from .recording import row_of

@@ -31,7 +31,7 @@ from ..customers.intake.pending import Batch, Row
 from ..customers.plan import planning
 from ..customers.plan.checking import name_of
 from ..engine.types import Profile
-from ..store import profiles
+from ..store import publishing
 from . import trigger
 from .follow import follow_events
 from .placing import Facts, Settled, Told, place_few
@@ -145,7 +145,7 @@ def handle(batch: Batch, now: datetime) -> Reacted:
     renamed |= changed | _fold(found, rows, now, known)
     renamed |= {stream.identity for customer in touched for stream in found.get(customer, ())}
     reacted = settle(found, rows, _moment(rows, now), known, renamed, Because(How.MERGE), told_by(rows))
-    profiles.forget(set(reached) - found.keys())
+    publishing.forget(set(reached) - found.keys())
     pending.done(batch.rows)
     follow_events(batch.rows)
     seen = [(name_of(row.type, row.name), row.timestamp, row.properties) for row in batch.rows if not row.bot]
@@ -181,7 +181,7 @@ def resettle(touched: Collection[int], now: datetime, *, quiet: bool = False) ->
         found = streams.load(sorted(touched), known.histories)
         names = {stream.identity for mine in found.values() for stream in mine}
         settle(found, (), now, known, names, Because(How.MERGE), quiet=quiet)
-        profiles.forget(set(touched) - found.keys())
+        publishing.forget(set(touched) - found.keys())
     return len(touched)
 
 
@@ -244,7 +244,7 @@ def settle(
     people = {pk: {**facts[pk], "customer_id": one.unit or one.key} for pk, one in written.items()}
     settled = place_few(people, now, known, reason, told, _listed(found, renamed, known))
     added = trigger.follow(rows, people, Moves((), ()) if quiet else settled.moves, now, known)
-    profiles.put(
+    publishing.put(
         [_profile(one, facts[pk], settled, now, known) for pk, one in written.items()],
         [
             (stream.kind, stream.value, customer)

@@ -18,7 +18,7 @@ from rules.segments import Because
 from ..customers import profile
 from ..customers.facts import holding
 from ..customers.models import Customer
-from ..store import profiles
+from ..store import publishing
 from . import archive
 from .anew import Anew, settle_anew
 from .react import Reacted, summed
@@ -112,6 +112,6 @@ def _complete(run: int, now: datetime) -> None:
     kinds = (Segment.Kind.CLUSTER, Segment.Kind.CONDITION)
     computed = Segment.objects.filter(active=True, kind__in=kinds).exclude(pk__in=waiting)
     segments.measure(list(computed.values_list("pk", flat=True)), now)
-    profiles.mark_complete()
+    publishing.mark_complete()
     complaints = row.error if row.state == Recompute.State.RUNNING else ""
     recomputes.finish(recomputes.Progress(run), complaints)

@@ -18,7 +18,7 @@ from ..customers.intake.strict import refuse_nul
 from ..customers.intake.tracking import SOMEBODY, Bad, Checked, Sender, Unreadable, check_body, check_items, corrected
 from ..customers.plan import planning
 from ..models import Outcome
-from ..store import profiles, tokens
+from ..store import publishing, tokens
 from ..store.connection import Breaker
 from ..store.deadline import bounded
 from .contract import Refused
@@ -132,7 +132,7 @@ def introduce(stored: Stored) -> None:
     """Let decisions know the newcomers at once; the consumer repeats it, so a failure here only delays."""
     if stored.newcomers:
         try:
-            profiles.introduce(stored.newcomers)
+            publishing.introduce(stored.newcomers)
         except redis.RedisError as error:
             log.warning("customers wait for Redis: %s", error)
 

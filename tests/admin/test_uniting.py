@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from decisioning.customers.models import Consent, Customer, Merge, Proposal
-from decisioning.store import profiles
+from decisioning.store import publishing
 
 from .crowd import NOW, a_customer, merged
 
@@ -112,7 +112,7 @@ def test_nothing_changes_where_redis_is_away(
     browser: Client, anna: Customer, ghost: Customer, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = redis.Redis(unix_socket_path="/nowhere/valkey.sock", retry=Retry(NoBackoff(), 0))
-    monkeypatch.setattr(profiles, "patient", lambda: away)
+    monkeypatch.setattr(publishing, "patient", lambda: away)
     for address, sent in ((f"{LIST}{anna.pk}/merge/", {"with": ghost.pk}), (answer_to(proposal), {"answer": "accept"})):
         page = browser.post(address, sent, follow=True).content.decode()
         assert "Nothing was changed: Redis cannot be reached." in page

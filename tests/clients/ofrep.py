@@ -11,7 +11,7 @@ from urllib.request import Request
 
 from campaigns.models import Content, Placement
 from decisioning.customers.models import Customer
-from decisioning.store import profiles, snapshot
+from decisioning.store import publishing, snapshot
 from rules import rulebook
 from rules.language.facts import Catalogue, Fact
 from rules.models import Rule
@@ -73,7 +73,7 @@ def furnish(site: Site) -> None:
                 content.default_for.set([placement])
     publish_rule(RULE)
     Customer.objects.create(key="c-1", facts={"age": 30}, facts_version=1)
-    profiles.publish_all()
+    publishing.publish_all()
     publish(site)
 
 

@@ -20,7 +20,7 @@ from campaigns.models import Content, Placement
 from decisioning.config import clock
 from decisioning.customers.models import Customer, FactVocabulary, Identity
 from decisioning.models import Decision
-from decisioning.store import profiles
+from decisioning.store import publishing
 from rules.models import Segment
 from tools.demo import loading, showcase
 
@@ -71,7 +71,7 @@ def furnish() -> None:
     customer = Customer.objects.create(key="hh-1", facts=facts, facts_at=clock.now(), facts_version=1)
     Identity.objects.create(customer=customer, kind="user_id", value="hh-1")
     train(coupons)
-    profiles.publish_all()
+    publishing.publish_all()
 
 
 def _coupon(number: int, tag: str) -> Content:

@@ -20,7 +20,7 @@ from decisioning.flows.react import react
 from decisioning.flows.refresh import refresh_all
 from decisioning.flows.take import take_events
 from decisioning.models import Change, Decision, Outcome
-from decisioning.store import profiles, snapshot
+from decisioning.store import connection, profiles, publishing, snapshot
 from decisioning.store.keyring import ring
 from decisioning.store.ledger import ledger
 from rules.models import Segment
@@ -70,10 +70,10 @@ def furnished(page: Page, settings: Any, tmp_path: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr(ring, "held", None)
     # The ledger is written a fifth of a second after an answer: here, before it is read.
     monkeypatch.setattr(decisions, "explained", lambda number: explained(number) if ledger.flush() >= 0 else None)
-    monkeypatch.setattr(profiles, "_shared", [profiles.Profiles(profiles.patient())])
+    monkeypatch.setattr(profiles, "_shared", [profiles.Profiles(connection.patient())])
     snapshot.build()
     snapshot.holder.poll()
-    profiles.publish_all()
+    publishing.publish_all()
     yield
     # A page that still asks would meet a shop without goods.
     page.goto("about:blank")

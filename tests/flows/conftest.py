@@ -10,7 +10,7 @@ import pytest
 from campaigns.models import Content, Placement
 from decisioning.api import doors
 from decisioning.customers.models import Customer, Identity
-from decisioning.store import keys, profiles, snapshot
+from decisioning.store import connection, keys, profiles, publishing, snapshot
 from decisioning.store.ledger import Ledger
 from rules import rulebook
 from rules.language.facts import Catalogue, Fact
@@ -67,10 +67,10 @@ def site(db, clean_redis, monkeypatch, settings, tmp_path) -> Site:
     for name, thing in (("holder", holder), ("ledger", ledger)):
         monkeypatch.setattr(doors, name, thing)
     # The hot path's 30 ms are no matter of these tests; a busy machine may take longer.
-    monkeypatch.setattr(profiles, "_shared", [profiles.Profiles(profiles.patient())])
+    monkeypatch.setattr(profiles, "_shared", [profiles.Profiles(connection.patient())])
     built = Site(whole, holder, ledger)
     built.publish()
-    profiles.publish_all()
+    publishing.publish_all()
     return built
 
 

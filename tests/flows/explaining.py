@@ -10,7 +10,7 @@ from decisioning.customers.models import Customer
 from decisioning.learning.features import learn_schema, paired_matrix
 from decisioning.learning.scorer import Trees
 from decisioning.models import Artefact, Decision
-from decisioning.store import artefacts, profiles
+from decisioning.store import artefacts, publishing
 from rules import rulebook
 from rules.language.facts import Catalogue, Fact, built_in
 from rules.models import Rule
@@ -38,7 +38,7 @@ def knows(site: Site, **facts: Any) -> None:
     """What the customer's facts are from now on."""
     customer = Customer.objects.get(key="c-1")
     Customer.objects.filter(pk=customer.pk).update(facts=facts, facts_version=customer.facts_version + 1)
-    profiles.publish([customer.pk])
+    publishing.publish([customer.pk])
 
 
 def train(site: Site) -> None:

@@ -15,7 +15,7 @@ from decisioning.learning.clustering import Options
 from decisioning.learning.clusters import Clusters
 from decisioning.learning.pictures import svg
 from decisioning.models import Artefact
-from decisioning.store import artefacts, clusters, profiles
+from decisioning.store import artefacts, clusters, publishing
 from rules.models import Membership, Segment
 
 from ..learning.crowds import GROUPS, people
@@ -143,7 +143,7 @@ def change(facts: dict[str, float], number: int) -> None:
     ids = list(Customer.objects.order_by("pk").values_list("pk", flat=True)[:number])
     Customer.objects.filter(pk__in=ids).update(facts=facts)
     profile.touch(ids)
-    profiles.publish(ids)
+    publishing.publish(ids)
 
 
 def test_drift_is_watched_and_kept(shop, now):

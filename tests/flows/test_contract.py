@@ -15,7 +15,7 @@ from decisioning.flows import first
 from decisioning.flows.decide_many import decide_many
 from decisioning.flows.react import react
 from decisioning.models import Decision
-from decisioning.store import profiles
+from decisioning.store import profiles, publishing
 
 pytestmark = pytest.mark.usefixtures("clean_redis")
 
@@ -28,7 +28,7 @@ def known_by(key: str, **identifiers: str) -> Customer:
     customer = Customer.objects.create(key=key, facts={"age": 50}, facts_version=1)
     for kind, value in identifiers.items():
         Identity.objects.create(customer=customer, kind=kind, value=value)
-    profiles.publish([customer.pk])
+    publishing.publish([customer.pk])
     return customer
 
 

@@ -8,7 +8,7 @@ from campaigns.models import Content, Placement
 from decisioning.api import doors
 from decisioning.customers.models import Customer
 from decisioning.models import ApiKey, Decision, Outcome
-from decisioning.store import keys, profiles
+from decisioning.store import keys, profiles, publishing
 
 
 def items(answer) -> list[str]:
@@ -60,7 +60,7 @@ def test_a_new_version_of_the_profile_is_never_answered_from_before(site):
     assert items(site.decide()) == ["apple", "banana"]
     customer = Customer.objects.get(key="c-1")
     Customer.objects.filter(pk=customer.pk).update(facts={"age": 41}, facts_version=2)
-    profiles.publish([customer.pk])
+    publishing.publish([customer.pk])
     assert items(site.decide()) == ["banana"]
 
 
@@ -75,9 +75,9 @@ def test_a_new_snapshot_is_never_answered_from_before(site):
 def test_an_older_profile_never_overwrites_a_newer_one(site):
     customer = Customer.objects.get(key="c-1")
     Customer.objects.filter(pk=customer.pk).update(facts={"age": 41}, facts_version=5)
-    profiles.publish([customer.pk])
+    publishing.publish([customer.pk])
     Customer.objects.filter(pk=customer.pk).update(facts={"age": 12}, facts_version=4)
-    profiles.publish([customer.pk])
+    publishing.publish([customer.pk])
     assert profiles.shared().find("customer_id", "c-1", "x").profile.facts == {"age": 41}
 
 

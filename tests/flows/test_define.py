@@ -13,7 +13,7 @@ from decisioning.customers.models import Customer, CustomFact, Pending
 from decisioning.flows.define import OutOfTime, blank, preview, renew, sample
 from decisioning.flows.react import react
 from decisioning.flows.refresh import refresh_all
-from decisioning.store import catalogue, profiles
+from decisioning.store import catalogue, connection, profiles, publishing
 from rules.language.formulas import parse_formula
 from rules.models import Segment
 
@@ -101,7 +101,7 @@ def test_a_new_meaning_takes_away_what_was_computed_before(now: Any, shoppers: d
     hour = timedelta(hours=1)
     Customer.objects.update(facts={"eco": 7, "orders": 1}, facts_version=5)
     Customer.objects.filter(key="ben").update(facts_at=now + 2 * hour)  # computed with the new meaning already
-    profiles.publish_all()
+    publishing.publish_all()
     fact = CustomFact.objects.create(
         name="eco", label="Eco", text="x", published_text="COUNT(purchase)", type="number", published_at=now + hour
     )
@@ -109,7 +109,7 @@ def test_a_new_meaning_takes_away_what_was_computed_before(now: Any, shoppers: d
     assert renew(fact.pk) == 0
     facts = dict(Customer.objects.values_list("key", "facts"))
     assert facts == {"ann": {"orders": 1}, "ben": {"eco": 7, "orders": 1}, "cleo": {"orders": 1}}
-    held = profiles.Profiles(profiles.patient()).find("customer_id", "ann", "x").profile
+    held = profiles.Profiles(connection.patient()).find("customer_id", "ann", "x").profile
     assert (held.facts, held.version) == ({"orders": 1}, 6)
 
 

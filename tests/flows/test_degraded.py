@@ -18,7 +18,7 @@ from decisioning.api import doors
 from decisioning.flows import decide as deciding
 from decisioning.models import Artefact, Decision
 from decisioning.store import ledger as ledgers
-from decisioning.store import profiles, snapshot
+from decisioning.store import profiles, publishing, snapshot
 from decisioning.store.signing import sign
 from rules.models import Revision
 
@@ -78,7 +78,7 @@ def test_redis_come_back_empty_makes_nobody_unknown(site, clean_redis):
     clean_redis.flushdb()
     answer = site.decide(customer_id="c-1")
     assert "profiles incomplete" in answer["degraded"]
-    profiles.publish_all()
+    publishing.publish_all()
     assert "profiles incomplete" not in site.decide()["degraded"]
 
 

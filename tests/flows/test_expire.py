@@ -15,7 +15,8 @@ from decisioning.customers.models import Customer, Due
 from decisioning.flows import refresh
 from decisioning.flows.expire import expire
 from decisioning.flows.react import Reacted, react
-from decisioning.store import profiles
+from decisioning.store import profiles, publishing
+from decisioning.store.connection import patient
 from rules.models import Membership, Recompute, Segment
 
 from .test_react import order
@@ -43,7 +44,7 @@ def test_who_bought_31_days_ago_leaves_bought_in_the_last_30_days_with_no_event(
     assert (done.customers, done.events, done.left) == (1, 0, 1)
     stay = Membership.objects.get()
     assert (stay.left_at, stay.left_how) == (end, "time")
-    found = profiles.Profiles(profiles.patient()).find("user_id", "u", "x").profile
+    found = profiles.Profiles(patient()).find("user_id", "u", "x").profile
     assert (found.segments, found.facts["orders_30d"], found.facts["orders_90d"]) == ((), 0, 1)
     assert not Due.objects.exists()
 
@@ -105,7 +106,7 @@ def test_a_failure_in_the_middle_leaves_them_due(
         raise redis.ConnectionError("stopped")
 
     with monkeypatch.context() as patch:
-        patch.setattr(profiles, "put", fail)
+        patch.setattr(publishing, "put", fail)
         with pytest.raises(redis.ConnectionError), transaction.atomic():
             expire(now + 31 * DAY)
     assert Membership.objects.get().left_at is None

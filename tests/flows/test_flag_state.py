@@ -12,7 +12,7 @@ from campaigns.models import Content, Placement
 from decisioning.api import doors, ofrep
 from decisioning.customers.models import Customer
 from decisioning.flows import flags as flags_module
-from decisioning.store import profiles
+from decisioning.store import profiles, publishing
 from rules import rulebook
 from rules.language.facts import Catalogue, Fact
 from rules.models import Rule
@@ -71,12 +71,12 @@ def test_a_customer_who_changed_is_decided_anew(site, ask, decided):
     site.publish()
     first = ask()
     Customer.objects.update(facts={"age": 41}, facts_version=2)
-    profiles.publish_all()
+    publishing.publish_all()
     second = ask(tag_of(first))
     assert (variant_of(first), second.status, variant_of(second)) == ("apple", 200, "banana")
     # Other facts, the same flags: they are tried, and found to be what the client has.
     Customer.objects.update(facts={"age": 42}, facts_version=3)
-    profiles.publish_all()
+    publishing.publish_all()
     decided.clear()
     assert ask(tag_of(second)).status == 304
     assert decided == ["dry_run"]
@@ -87,7 +87,7 @@ def test_somebody_who_becomes_known_is_decided_anew(site, ask):
     site.publish()
     first = ask(targetingKey="new-1")
     Customer.objects.create(key="new-1", facts={"age": 20}, facts_version=1)
-    profiles.publish_all()
+    publishing.publish_all()
     second = ask(tag_of(first), targetingKey="new-1")
     assert (variant_of(first), second.status, variant_of(second)) == ("apple", 200, "banana")
 

@@ -14,7 +14,7 @@ from decisioning.flows import judge as judging
 from decisioning.flows import refresh
 from decisioning.flows.judge import judge
 from decisioning.flows.react import react
-from decisioning.store import profiles
+from decisioning.store import connection, profiles, publishing
 from rules import recomputes
 from rules.models import Membership, Recompute, Segment
 
@@ -53,7 +53,7 @@ def test_an_edit_moves_exactly_those_who_differ_and_says_so(now: datetime, peopl
     assert [keys[pk] for _, pk in moved.left] == ["a"]
     left = Membership.objects.get(left_at__isnull=False)
     assert (left.left_how, left.left_at) == ("edit", now + DAY)
-    found = profiles.Profiles(profiles.patient())
+    found = profiles.Profiles(connection.patient())
     assert {key: found.find("user_id", key, "x").profile.segments for key in people} == {
         "a": (),
         "b": ("s",),
@@ -124,7 +124,7 @@ def test_what_changes_while_it_looks_is_found_by_the_second_pass(
             # A consumer that still has the former condition takes an event in.
             Membership.objects.filter(segment=segment, customer__key="a").delete()
             Customer.objects.filter(key="a").update(facts_version=99)
-            profiles.publish(list(Customer.objects.filter(key="a").values_list("pk", flat=True)))
+            publishing.publish(list(Customer.objects.filter(key="a").values_list("pk", flat=True)))
         passes.append(found)
         return found
 

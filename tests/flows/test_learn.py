@@ -11,7 +11,7 @@ from decisioning.flows.cluster import cluster
 from decisioning.flows.history import import_impressions
 from decisioning.learning.clustering import Options
 from decisioning.models import Artefact, Decision, Outcome, Score
-from decisioning.store import profiles
+from decisioning.store import connection, profiles
 from rules.models import Membership, Segment
 
 from .shops import open_shop, show
@@ -73,7 +73,7 @@ def test_everybody_is_scored_once_and_again_only_when_facts_are_newer(shop, now)
     assert [learn.score_pending(moment, 250) for _ in range(3)] == [250, 150, 0]
     few, many = (Score.objects.get(customer__key=key).values["a"] for key in ("c-1", "c-19"))
     assert many > few + 0.3
-    profile = profiles.Profiles(profiles.patient()).find("customer_id", "c-19", "x").profile
+    profile = profiles.Profiles(connection.patient()).find("customer_id", "c-19", "x").profile
     assert profile.scores["a"] == many
     Customer.objects.filter(key="c-1").update(facts_at=moment + timedelta(seconds=1))
     assert learn.score_pending(moment + timedelta(minutes=1)) == 1

@@ -18,7 +18,7 @@ from decisioning.flows import react as reacting
 from decisioning.flows.judge import judge
 from decisioning.flows.react import handle_suspects, react
 from decisioning.flows.refresh import refresh_all
-from decisioning.store import catalogue, profiles
+from decisioning.store import catalogue, connection, profiles, publishing
 from rules import rulebook
 from rules.models import Membership, Rule, Segment
 
@@ -50,7 +50,7 @@ def test_an_order_updates_facts_segments_campaigns_and_the_published_profile(now
     assert (done.customers, done.events, done.entered, done.messages) == (1, 1, 1, 2)
     customer = Customer.objects.get()
     assert (customer.facts["orders_30d"], customer.facts["spend_30d"]) == (1, 30.0)
-    profile = profiles.Profiles(profiles.patient()).find("customer_id", "u", "x").profile
+    profile = profiles.Profiles(connection.patient()).find("customer_id", "u", "x").profile
     assert (profile.segments, profile.facts["orders_30d"], profile.version) == (("buyers",), 1, 1)
     assert set(Message.objects.values_list("campaign__key", flat=True)) == {"hello", "thanks"}
 
@@ -69,7 +69,7 @@ def test_a_kill_before_the_commit_repeats_the_batch_without_a_second_message(now
         raise redis.ConnectionError("gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(profiles, "put", killed)
+        broken.setattr(publishing, "put", killed)
         with pytest.raises(redis.ConnectionError):
             react(now)
     assert not Message.objects.exists()
@@ -264,7 +264,7 @@ def test_somebody_only_ever_met_beside_a_user_id_is_known_to_decisions(now):
     react(now)
     store([checked("m-2", now, "u", "b")], now)
     react(now)
-    found = profiles.Profiles(profiles.patient())
+    found = profiles.Profiles(connection.patient())
     assert [found.find("anonymous_id", one, "x").profile.key for one in "ab"] == ["u", "u"]
 
 

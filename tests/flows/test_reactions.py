@@ -15,7 +15,7 @@ from decisioning.flows.judge import judge
 from decisioning.flows.react import react
 from decisioning.flows.refresh import refresh_all
 from decisioning.flows.standing import standing
-from decisioning.store import profiles
+from decisioning.store import publishing
 from rules.models import Membership, Segment
 from rules.segments import Moves
 
@@ -150,7 +150,7 @@ def test_a_kill_before_the_commit_repeats_the_batch_and_owes_once(
         raise redis.ConnectionError("gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(profiles, "put", killed)
+        broken.setattr(publishing, "put", killed)
         with pytest.raises(redis.ConnectionError):
             react(now)
     assert not Call.objects.exists()

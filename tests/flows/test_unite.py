@@ -34,6 +34,7 @@ from decisioning.flows import unite
 from decisioning.flows.propose import propose
 from decisioning.flows.react import react, settle_merges
 from decisioning.store import profiles
+from decisioning.store.connection import patient
 from rules.models import Membership, Segment
 
 from ..customers.test_ingest import checked
@@ -98,7 +99,7 @@ def everything() -> list[Any]:
 
 def known_to_requests(name: str) -> str | None:
     kind = KINDS[name[0]]
-    found = profiles.Profiles(profiles.patient()).find(kind, name, "x").profile
+    found = profiles.Profiles(patient()).find(kind, name, "x").profile
     return found.key if found else None
 
 
@@ -317,7 +318,7 @@ def forget_all() -> None:
         cursor.execute("DELETE FROM customers_receipt")
     identity.known.ids.clear()
     meeting.forget_seen()
-    profiles.patient().flushdb()
+    patient().flushdb()
 
 
 def test_any_order_of_arrival_gives_the_same_people_and_facts(now):

@@ -5,7 +5,7 @@ from typing import Any
 from campaigns.models import Content, Filter, Placement
 from decisioning.config import clock
 from decisioning.customers.models import Customer, Identity
-from decisioning.store import keys, profiles, snapshot
+from decisioning.store import keys, publishing, snapshot
 from rules import rulebook
 from rules.language.facts import Catalogue, Fact
 from rules.models import Membership, Rule, Segment
@@ -36,7 +36,7 @@ def furnish() -> dict[str, list[Any]]:
         rulebook.publish(rule, None, Catalogue(facts={"age": Fact("age", "number")}))
     allowed = [keys.create("fuzz", keys.SCOPES)[1], *(keys.create(scope, [scope])[1] for scope in keys.SCOPES)]
     snapshot.build()
-    profiles.publish_all()
+    publishing.publish_all()
     return {
         "placement": list(PLACEMENTS),
         "placements": list(PLACEMENTS),

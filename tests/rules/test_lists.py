@@ -16,7 +16,7 @@ from decisioning.customers.intake.listing import Report, Trouble, Unreadable
 from decisioning.customers.models import Customer, Identity
 from decisioning.flows import enlist
 from decisioning.flows.react import react
-from decisioning.store import profiles, uploads
+from decisioning.store import connection, profiles, uploads
 from rules import lists
 from rules.models import How, ListEntry, Membership, Recompute, Segment
 
@@ -259,7 +259,7 @@ def test_stays_say_which_file_and_profiles_and_nested_segments_follow_at_once(vi
     stay = Membership.objects.get(segment=vip)
     assert (stay.entered_how, stay.entered_by, stay.entered_at) == (How.IMPORT, "people.csv", NOW)
     assert names(nested) == ["ann"]
-    found = profiles.Profiles(profiles.patient()).find("email", "ann@x.de", "x").profile
+    found = profiles.Profiles(connection.patient()).find("email", "ann@x.de", "x").profile
     assert found is not None
     assert (found.id, found.segments) == (ann.pk, ("nested", "vip"))
     changed(vip, "remove", ("email", "ann@x.de"))

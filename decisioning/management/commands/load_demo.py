@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from decisioning.config import clock
 from decisioning.models import ApiKey
-from decisioning.store import keys, profiles, snapshot
+from decisioning.store import keys, publishing, snapshot
 from tools.demo import complete_journey, loading, shop
 from tools.demo.progress import NotFinished
 
@@ -35,8 +35,8 @@ class Command(BaseCommand):
         shop.furnish()
         snapshot.build()
         snapshot.keep_announced()
-        if not profiles.is_complete():
-            profiles.publish_all()
+        if not publishing.is_complete():
+            publishing.publish_all()
         self.stdout.write("  demo is loaded")
 
     def _finished(self) -> bool:

@@ -28,7 +28,7 @@ from decisioning.flows.decide_many import decide_many  # noqa: E402
 from decisioning.learning.features import learn_schema, paired_matrix  # noqa: E402
 from decisioning.learning.scorer import Trees  # noqa: E402
 from decisioning.models import Artefact, Decision  # noqa: E402
-from decisioning.store import artefacts, keys, profiles, snapshot  # noqa: E402
+from decisioning.store import artefacts, connection, keys, profiles, publishing, snapshot  # noqa: E402
 from decisioning.store.ledger import Ledger  # noqa: E402
 from rules import rulebook  # noqa: E402
 from rules.language.facts import Catalogue, Fact  # noqa: E402
@@ -60,7 +60,7 @@ def furnish(contents: int) -> str:
     _train(facts, rows[:50])
     key = keys.create("bench", keys.SCOPES)[1]
     snapshot.build()
-    profiles.publish_all()
+    publishing.publish_all()
     return key
 
 
@@ -100,7 +100,7 @@ class Bench:
         bare = msgspec.structs.replace(self.prepared.data, scorer=None, posteriors={}, priors={}, segment_priors={})
         self.plain = prepare(self.prepared.number, self.prepared.built_at, bare)
         # A patient client: what is measured is the work, not how a busy machine runs into time limits.
-        self.profiles = profiles.Profiles(profiles.patient())
+        self.profiles = profiles.Profiles(connection.patient())
         self.ledger = quiet_ledger()
 
     def bodies(self, count: int, **more: Any) -> list[bytes]:
@@ -144,7 +144,7 @@ def measure() -> dict[str, Any]:
     sample = bench.decide(bodies[0], bench.prepared)
     assert json.loads(sample)["rung"] == "full"
     assert json.loads(bench.decide(bodies[0], bench.plain))["rung"] == "rules"
-    redis, answer = profiles.patient(), json.loads(sample)
+    redis, answer = connection.patient(), json.loads(sample)
 
     def floor(body: bytes) -> bytes:
         redis.get("profiles:ready")
