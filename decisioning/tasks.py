@@ -27,6 +27,7 @@ from .flows import (
     quality,
     refresh,
     respond,
+    score,
     tell,
     unite,
 )
@@ -77,7 +78,7 @@ def keep_profiles() -> None:
 def keep_scores() -> None:
     """Score customers whose scores are missing or older than their facts or the active scorer."""
     for _ in range(ROUNDS):
-        if not learn.score_pending(clock.now()):
+        if not score.score_pending(clock.now()):
             return
 
 

@@ -1,4 +1,4 @@
-"""The ledger in; scorers, kept as signed artefacts, and everybody's scores out."""
+"""The ledger in; scorers, kept as signed artefacts, out."""
 
 import logging
 import subprocess
@@ -7,13 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-import msgspec
 import polars as pl
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from campaigns.models import Content
 
@@ -27,7 +25,7 @@ from ..learning.scorer import Scorer
 from ..learning.training import Backtest, Ingredients, backtest, train
 from ..learning.treating import facts_in
 from ..models import Artefact
-from ..store import artefacts, publishing
+from ..store import artefacts
 
 log = logging.getLogger(__name__)
 
@@ -54,19 +52,6 @@ SHOWING_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "converted_at": pl.Datetime("us", "UTC"),
     "facts": pl.String,
 }
-PENDING = """
-SELECT c.id FROM customers_customer c LEFT JOIN decisioning_score s ON s.customer_id = c.id
-WHERE c.facts_at IS NOT NULL AND c.merged_into_id IS NULL
-AND (s.customer_id IS NULL OR s.artefact_id <> %s OR s.at < c.facts_at)
-ORDER BY c.id LIMIT %s FOR NO KEY UPDATE OF c SKIP LOCKED
-"""
-WRITE = """
-INSERT INTO decisioning_score (customer_id, artefact_id, values, at)
-SELECT id, %s, scores, %s FROM unnest(%s::bigint[], %s::jsonb[]) AS v(id, scores)
-ON CONFLICT (customer_id) DO UPDATE
-SET artefact_id = excluded.artefact_id, values = excluded.values, at = excluded.at
-"""
-BATCH = 500
 SPLIT_AT = 0.8
 TELL_SECONDS, LAST_WORDS = 10, 1500
 TRAINING_LIMIT = timedelta(minutes=30)
@@ -163,39 +148,6 @@ def _promote(artefact: Artefact, report: Backtest) -> None:
     )
     artefact.save(update_fields=["metrics"])
     log.warning("scorer %s is not used: %s", artefact.pk, artefact.metrics["refused"])
-
-
-@lru_cache(maxsize=2)
-def _loaded(artefact_id: int) -> Scorer:
-    """The scorer of an artefact; loaded in the process that uses it, after any fork."""
-    return Scorer.from_artefact(artefacts.read(Artefact.objects.get(pk=artefact_id)))
-
-
-def score_pending(now: datetime, limit: int = BATCH) -> int:
-    """Score one batch of customers whose scores are missing or old; how many were scored.
-
-    A batch is one transaction over locked rows: a kill in the middle leaves it to be done again.
-    """
-    artefact = artefacts.active(Artefact.Kind.SCORER)
-    if artefact is None:
-        return 0
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(PENDING, [artefact.pk, limit])
-            ids = [pk for (pk,) in cursor.fetchall()]
-        if not ids:
-            return 0
-        facts = profile.stored_frame(ids)
-        contents = list(Content.objects.filter(active=True).order_by("key"))
-        chances = _loaded(artefact.pk).score_everybody(facts, contents)
-        keys = [content.key for content in contents]
-        rows = [dict(zip(keys, row, strict=True)) for row in chances.round(6).tolist()]
-        with connection.cursor() as cursor:
-            texts = [msgspec.json.encode(row).decode() for row in rows]
-            cursor.execute(WRITE, [artefact.pk, now, facts["customer_id"].to_list(), texts])
-        profile.touch(ids)
-        publishing.publish(ids)
-    return len(ids)
 
 
 def in_own_process(verb: str, words: Mapping[str, str], alive: Callable[[], None] = lambda: None) -> None:

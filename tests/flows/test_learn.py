@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from decisioning.customers.models import Customer
-from decisioning.flows import learn
+from decisioning.flows import learn, score
 from decisioning.flows.cluster import cluster
 from decisioning.flows.history import import_impressions
 from decisioning.learning.clustering import Options
@@ -70,30 +70,30 @@ def test_everybody_is_scored_once_and_again_only_when_facts_are_newer(shop, now)
     show(shop, now)
     learn.train_scorer(now, TERMS)
     moment = now + timedelta(minutes=1)
-    assert [learn.score_pending(moment, 250) for _ in range(3)] == [250, 150, 0]
+    assert [score.score_pending(moment, 250) for _ in range(3)] == [250, 150, 0]
     few, many = (Score.objects.get(customer__key=key).values["a"] for key in ("c-1", "c-19"))
     assert many > few + 0.3
     profile = profiles.Profiles(connection.patient()).find("customer_id", "c-19", "x").profile
     assert profile.scores["a"] == many
     Customer.objects.filter(key="c-1").update(facts_at=moment + timedelta(seconds=1))
-    assert learn.score_pending(moment + timedelta(minutes=1)) == 1
+    assert score.score_pending(moment + timedelta(minutes=1)) == 1
 
 
 def test_a_new_scorer_makes_everybody_be_scored_again(shop, now):
     show(shop, now)
     learn.train_scorer(now, TERMS)
     moment = now + timedelta(minutes=1)
-    while learn.score_pending(moment):
+    while score.score_pending(moment):
         pass
     newer = learn.train_scorer(now + timedelta(seconds=1), TERMS)
-    while learn.score_pending(moment + timedelta(seconds=1)):
+    while score.score_pending(moment + timedelta(seconds=1)):
         pass
     assert set(Score.objects.values_list("artefact_id", flat=True)) == {newer.pk}
     assert Artefact.objects.filter(kind="scorer", active=True).get() == newer
 
 
 def test_without_a_scorer_nobody_is_scored(shop, now):
-    assert learn.score_pending(now) == 0
+    assert score.score_pending(now) == 0
 
 
 def test_clusters_become_segments_with_everybody_in_one(shop, now):

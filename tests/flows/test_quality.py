@@ -10,7 +10,7 @@ from redis.retry import Retry
 
 from campaigns.models import Content
 from decisioning.customers.models import Customer, FactVocabulary, QualityPolicy, QualityReport
-from decisioning.flows import learn, quality
+from decisioning.flows import learn, quality, score
 from decisioning.learning.scorer import Scorer
 from decisioning.models import Artefact, Decision, Score
 from decisioning.store import artefacts
@@ -136,7 +136,7 @@ def test_a_policy_changes_what_was_learned_and_what_is_scored_and_nothing_that_i
     contents = list(Content.objects.order_by("key"))
     far, at_the_fence = ({"orders_365d": 3, "recency_days": 2, "spend_365d": value} for value in (FAR, fence.high))
     assert scorer.score_contents(far, contents) == scorer.score_contents(at_the_fence, contents)
-    while learn.score_pending(now + timedelta(minutes=1)):
+    while score.score_pending(now + timedelta(minutes=1)):
         pass
     customer = Customer.objects.get(key="c-51")
     scores = Score.objects.get(customer=customer)
