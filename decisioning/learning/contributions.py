@@ -20,7 +20,7 @@ NEVER: Final = 1e-15  # a chance is kept so far from 0 and 1, where the logit ha
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One feature: `source` is "fact", "content" or "cross", `key` the fact or attribute, `value` what was read.
+    """One feature: `source` as its column has it, `key` the fact or attribute, `value` what was read or computed.
 
     `share` is what it adds to the log-odds; below zero it speaks against the content.
     """
@@ -69,8 +69,8 @@ def logit(chance: float) -> float:
 
 
 def _read(column: Column, row: Matrix, place: int, facts: Facts, content: Content) -> Any:
-    """The value as people know it; of a cross the number that was computed. None where it is missing."""
-    if column.source == "fact":
+    """The value as people know it; of a cross, a rate or likeness the number. None where it is missing."""
+    if column.source in ("fact", "context"):
         return facts.get(column.key)
     if column.source == "content":
         return content.attributes.get(column.key)

@@ -28,6 +28,10 @@ class Estimate:
     def __str__(self) -> str:
         return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
+    def to_dict(self) -> dict[str, float]:
+        """JSON-able."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
 
 class Ranking:
     """Scores sorted once, so that the AUC under any row weights takes one pass."""
@@ -75,9 +79,14 @@ def calibration_error(y: Outcomes, scores: npt.ArrayLike, bins: int = 10) -> flo
 
 def customer_weights(customers: npt.NDArray[np.int64], rng: np.random.Generator) -> Floats:
     """How often each row is drawn when as many customers as there are are drawn with replacement."""
-    ids, rows = np.unique(customers, return_inverse=True)
-    drawn = np.bincount(rng.integers(0, len(ids), len(ids)), minlength=len(ids))
-    return drawn[rows].astype(np.float64)
+    _, rows = np.unique(customers, return_inverse=True)
+    return times_drawn(rows, rng)
+
+
+def times_drawn(rows: npt.NDArray[np.intp], rng: np.random.Generator) -> Floats:
+    """The same for rows whose customers are numbered from 0 without gaps."""
+    number = int(rows.max()) + 1 if len(rows) else 0
+    return np.bincount(rng.integers(0, number, number), minlength=number)[rows].astype(np.float64)
 
 
 def interval(
@@ -88,7 +97,8 @@ def interval(
     draws: int = DRAWS,
 ) -> Estimate:
     """The estimate `value` with the middle 95 % of `figure(row weights)` over resampled customers."""
-    found = [figure(customer_weights(customers, rng)) for _ in range(draws)]
+    _, rows = np.unique(customers, return_inverse=True)
+    found = [figure(times_drawn(rows, rng)) for _ in range(draws)]
     low, high = np.quantile(found, [0.025, 0.975])
     return Estimate(float(value), float(low), float(high))
 

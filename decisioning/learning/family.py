@@ -1,14 +1,15 @@
 """What every scorer is: rows come in, chances come out, and the learned values go to bytes and back.
 
 `fit(X, y, …)` returns the scorer itself, `score(X, schema_hash)` gives chances for rows, `score_contents` for
-one customer's contents; `to_artefact` and `from_artefact` go through JSON and never a pickle. Learned values
-end in an underscore.
+one customer's contents; `task` says what the scores are. `to_artefact` and `from_artefact` go through JSON and never a
+pickle. Learned values end in an underscore.
 """
 
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -20,8 +21,10 @@ from decisioning.learning.policies import Treatment
 from decisioning.learning.schema import FeatureSchema
 
 Chances = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int8]
+Labels = npt.NDArray[Any]
 FORMAT: Final = 1
+# What a scorer says: how likely, in which order within a slate, how much money, how much more than without.
+CHANCE, ORDER, VALUE, UPLIFT = "chance", "order", "value", "uplift"
 PRIOR_STRENGTH: Final = 20.0  # a content's own rate weighs as much as the common one after so many showings
 
 
@@ -36,6 +39,7 @@ class Scorer(ABC):
     """
 
     kind: ClassVar[str]
+    task: ClassVar[str] = CHANCE
     family: ClassVar[dict[str, type["Scorer"]]] = {}
     schema: FeatureSchema
     treatment: Treatment
@@ -49,15 +53,34 @@ class Scorer(ABC):
         self.kept = {}
 
     def __init_subclass__(cls) -> None:
-        Scorer.family[cls.kind] = cls
+        # What only others inherit from has no kind of its own.
+        if "kind" in vars(cls):
+            Scorer.family[cls.kind] = cls
 
     @abstractmethod
-    def fit(self, X: Matrix, y: Labels, contents: Sequence[str] = (), at: npt.ArrayLike | None = None) -> Self:
-        """Learn from rows with outcomes 0 and 1; `contents` and `at` are each row's content key and time."""
+    def fit(
+        self,
+        X: Matrix,
+        y: Labels,
+        contents: Sequence[str] = (),
+        at: npt.ArrayLike | None = None,
+        *,
+        groups: npt.NDArray[np.int64] | None = None,
+        weights: npt.NDArray[np.float64] | None = None,
+    ) -> Self:
+        """Learn from rows with outcomes 0 and 1, or values; `contents` and `at` are each row's content key and time.
+
+        `groups` (rows,) is the slate a row belongs to, rows of one together; `weights` (rows,) say how much a row
+        counts beside others, 0 that it is not there.
+        """
 
     @abstractmethod
-    def score(self, X: Matrix, schema_hash: str) -> Chances:
-        """A chance between 0 and 1 a row. Raises `SchemaMismatch` when the rows have another schema."""
+    def score(self, X: Matrix, schema_hash: str, contents: Sequence[str] = ()) -> Chances:
+        """A chance between 0 and 1 a row. Raises `SchemaMismatch` when the rows have another schema.
+
+        `contents` are the rows' content keys, from the start again where there are more rows; scorers that know
+        contents by name take those of whom they hear nothing for the common one.
+        """
 
     @abstractmethod
     def learned(self) -> dict[str, Any]:
@@ -77,13 +100,13 @@ class Scorer(ABC):
         """One customer's chance with each of the contents."""
         treated = self.treatment.one(facts)
         rows = design_matrix(self.schema, treated, ContentBlock(self.schema, contents, self.kept))
-        return list(self.score(rows, self.schema.hash).tolist())
+        return list(self.score(rows, self.schema.hash, keys_of(contents)).tolist())
 
     def score_everybody(self, facts: pl.DataFrame, contents: Sequence[Content]) -> Chances:
         """(customers, contents) chances from a frame with one row of facts a customer."""
         treated = self.treatment.apply(facts)[0] if self.treatment else facts
         rows = design_matrix(self.schema, treated, contents)
-        return self.score(rows, self.schema.hash).reshape(facts.height, len(contents))
+        return self.score(rows, self.schema.hash, keys_of(contents)).reshape(facts.height, len(contents))
 
     def to_artefact(self) -> bytes:
         """JSON bytes; the same data, parameters and seed give the same bytes."""
@@ -117,9 +140,18 @@ class Scorer(ABC):
             raise ValueError(f"This is no scorer artefact, or a damaged one ({error}); train again.") from error
         return scorer
 
-    def learn_rates(self, y: Labels, contents: Sequence[str]) -> None:
-        self.rate_ = (float(np.sum(y)) + 1) / (len(y) + 2)
-        self.priors_ = smoothed_rates(y, contents, self.rate_)
+    def learn_rates(self, y: Labels, contents: Sequence[str], weights: npt.NDArray[np.float64] | None = None) -> None:
+        """The common rate of success, and each content's drawn towards it."""
+        hits = (np.asarray(y) > 0).astype(np.float64)
+        share = np.ones(len(hits)) if weights is None else np.asarray(weights, np.float64)
+        self.rate_ = (float(np.sum(share * hits)) + 1) / (float(np.sum(share)) + 2)
+        self.priors_ = smoothed_rates(hits, contents, self.rate_, share)
+
+    def constants(self, rows: int, contents: Sequence[str]) -> Chances:
+        """Each row's content's rate, as `score` is told of contents; the common one where it is told of none."""
+        if not contents:
+            return np.full(rows, self.rate_)
+        return np.resize([self.priors_.get(key, self.rate_) for key in contents], rows)
 
     def expect(self, X: Matrix, schema_hash: str) -> None:
         if schema_hash != self.schema.hash or X.shape[1] != len(self.schema.columns):
@@ -129,17 +161,30 @@ class Scorer(ABC):
             )
 
 
+def made(kind: type[Scorer], schema: FeatureSchema, **wanted: Any) -> Scorer:
+    """A scorer of a kind, with those of the settings that it has."""
+    taken = signature(kind.__init__).parameters
+    return kind(schema, **{name: value for name, value in wanted.items() if name in taken})
+
+
+def keys_of(contents: Sequence[Content]) -> list[str]:
+    """Their keys."""
+    return [content.key for content in contents]
+
+
 def digest(learned: Mapping[str, Any]) -> str:
     """SHA-256 of the learned values: LightGBM aborts the whole process on a truncated text."""
     return hashlib.sha256(json.dumps(learned, sort_keys=True).encode()).hexdigest()
 
 
-def smoothed_rates(y: Labels, contents: Sequence[str], rate: float) -> dict[str, float]:
-    """{content: (conversions + m × rate) / (showings + m)} with m = `PRIOR_STRENGTH`, keys in order."""
-    shown: dict[str, list[int]] = {}
-    for key, converted in zip(contents, y, strict=False):
-        counts = shown.setdefault(key, [0, 0])
-        counts[0] += 1
-        counts[1] += int(converted)
+def smoothed_rates(
+    hits: npt.NDArray[np.float64], contents: Sequence[str], rate: float, weights: npt.NDArray[np.float64]
+) -> dict[str, float]:
+    """{content: (successes + m × rate) / (showings + m)} with m = `PRIOR_STRENGTH`, keys in order."""
+    shown: dict[str, list[float]] = {}
+    for key, hit, weight in zip(contents, hits.tolist(), weights.tolist(), strict=False):
+        counts = shown.setdefault(key, [0.0, 0.0])
+        counts[0] += weight
+        counts[1] += weight * hit
     strength = PRIOR_STRENGTH
     return {key: (c + strength * rate) / (n + strength) for key, (n, c) in sorted(shown.items())}

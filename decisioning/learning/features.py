@@ -7,97 +7,25 @@ One customer's mapping of facts and a frame of everybody's take the same path, s
 and a live decision see the same numbers.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from decisioning.learning.schema import Column, FeatureSchema, ordered_levels
+from decisioning.learning.encoding import DIGITS, LARGEST, Content, ContentBlock, Encoded, Facts, circle, number, read
+from decisioning.learning.schema import CLICKED, CYCLES, Column, FeatureSchema, ordered_levels
+from decisioning.learning.similarity import clicked_in
+
+__all__ = ["Content", "ContentBlock", "Encoded", "Facts", "number"]
 
 Matrix = npt.NDArray[np.float32]
-Facts = Mapping[str, Any]
-MISSING: Final = math.nan
-LARGEST: Final = 1e15
-DIGITS: Final = 6  # crosses are rounded, so that no order of summation can show
-
-
-class Content(Protocol):
-    """What is read of a content: its key and its attributes."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def attributes(self) -> Mapping[str, Any]: ...
-
-
-Encoded = tuple[Mapping[str, Any], npt.NDArray[np.float64], npt.NDArray[np.float64]]
-
-
-class ContentBlock:
-    """Contents encoded for a schema: `values` (contents, columns) and `crosses` (crosses, contents, facts).
-
-    `kept` remembers what a content's attributes were encoded to, by key, for as long as they are the same
-    object; hand in the same dictionary again and only new contents cost anything.
-    """
-
-    def __init__(
-        self, schema: FeatureSchema, contents: Sequence[Content], kept: dict[str, Encoded] | None = None
-    ) -> None:
-        memory = {} if kept is None else kept
-        self.values = np.empty((len(contents), len(schema.of("content"))))
-        self.crosses = np.empty((len(schema.of("cross")), len(contents), len(schema.cross_facts)))
-        for row, content in enumerate(contents):
-            found = memory.get(content.key)
-            if found is None or found[0] is not content.attributes:
-                found = memory[content.key] = encode_content(schema, content.attributes)
-            self.values[row], self.crosses[:, row] = found[1], found[2]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-
-def encode_content(schema: FeatureSchema, attributes: Mapping[str, Any]) -> Encoded:
-    values = [read(column, attributes) for column in schema.of("content")]
-    crosses = [cross_weights(column, attributes, schema.cross_facts) for column in schema.of("cross")]
-    shape = (len(crosses), len(schema.cross_facts))
-    return attributes, np.array(values, np.float64), np.array(crosses, np.float64).reshape(shape)
-
-
-def cross_weights(column: Column, attributes: Facts, facts: Sequence[str]) -> list[float]:
-    """The content's share for each of the facts; 0 where the content has none."""
-    found = attributes.get(column.key)
-    shares = found if isinstance(found, Mapping) else {}
-    weights = dict.fromkeys(facts, 0.0)
-    for value, fact in column.weights:
-        share = number(shares.get(value))
-        weights[fact] += 0.0 if math.isnan(share) else share
-    return list(weights.values())
-
-
-def read(column: Column, values: Facts) -> float:
-    value = values.get(column.key)
-    if column.kind == "category":
-        return column.codes.get(value, MISSING) if isinstance(value, str) else MISSING
-    return number(value)
-
-
-def number(value: object) -> float:
-    """A number a float32 product can hold, or NaN: never an error, whatever was stored."""
-    if not isinstance(value, int | float):
-        return MISSING
-    try:
-        found = float(value)
-    except OverflowError:
-        return MISSING
-    return found if abs(found) <= LARGEST else MISSING
+FIRST: Final = 1.0  # the position that everything is scored for
 
 
 def encode_facts(schema: FeatureSchema, facts: Facts | Sequence[Facts] | pl.DataFrame) -> npt.NDArray[np.float64]:
-    """(customers, fact columns and then facts of crosses): numbers, category codes, NaN for what is missing.
+    """(customers, facts, context and then facts of crosses): numbers, category codes, NaN for what is missing.
 
     A frame may lack columns that nobody has a value for.
     """
@@ -121,7 +49,8 @@ def from_frame(frame: pl.DataFrame, column: Column) -> npt.NDArray[np.float64]:
     if not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
         return np.full(frame.height, np.nan)
     values = series.cast(pl.Float64).to_numpy()
-    return np.where(np.abs(values) <= LARGEST, values, np.nan)
+    values = np.where(np.abs(values) <= LARGEST, values, np.nan)
+    return np.asarray(circle(column, values)) if column.kind in CYCLES else values
 
 
 def design_matrix(
@@ -136,12 +65,44 @@ def design_matrix(
     block = contents if isinstance(contents, ContentBlock) else ContentBlock(schema, contents)
     encoded = encode_facts(schema, facts)
     customers, size = len(encoded), len(block)
-    own = len(schema.of("fact"))
+    own, described = len(schema.own_columns), len(schema.own_columns) + block.values.shape[1]
     rows = np.empty((customers, size, len(schema.columns)), np.float32)
     rows[:, :, :own] = encoded[:, None, :own]
-    rows[:, :, own : own + block.values.shape[1]] = block.values
-    rows[:, :, own + block.values.shape[1] :] = crossed(encoded[:, own:], block.crosses)
+    rows[:, :, own:described] = block.values
+    later = described + len(block.crosses)
+    rows[:, :, described:later] = crossed(encoded[:, own:], block.crosses)
+    if later < len(schema.columns):
+        alike = later + block.rates.shape[1]
+        rows[:, :, later:alike] = block.rates
+        rows[:, :, alike : alike + len(schema.of("likeness"))] = likeness(schema, facts, block)
+        rows[:, :, alike + len(schema.of("likeness")) :] = FIRST
     return rows.reshape(customers * size, len(schema.columns))
+
+
+def likeness(
+    schema: FeatureSchema, facts: Facts | Sequence[Facts] | pl.DataFrame, block: ContentBlock
+) -> npt.NDArray[np.float64]:
+    """(customers, contents, likeness columns) to what each customer's fact lists."""
+    space, size = schema.space, len(block)
+    if not space.views:
+        return np.empty((1, size, 0))
+    lists = clicked_of(facts)
+    if not lists:
+        return np.empty((0, size, len(space.views)))
+    if len(lists) == 1:
+        return space.likeness(lists[0], block.vectors)[None]
+    different = list(dict.fromkeys(lists))
+    places = {one: place for place, one in enumerate(different)}
+    found = space.everybody(different, block.vectors)
+    return found[np.array([places[one] for one in lists], np.int64)]
+
+
+def clicked_of(facts: Facts | Sequence[Facts] | pl.DataFrame) -> list[tuple[str, ...]]:
+    """What each customer clicked last, as the fact has it."""
+    if isinstance(facts, pl.DataFrame):
+        values = facts[CLICKED].to_list() if CLICKED in facts.columns else [None] * facts.height
+        return [clicked_in(value) for value in values]
+    return [clicked_in(row.get(CLICKED)) for row in ([facts] if isinstance(facts, Mapping) else facts)]
 
 
 def crossed(facts: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -157,14 +118,47 @@ def paired_matrix(
     facts: Sequence[Facts] | pl.DataFrame,
     contents: Sequence[Content],
     which: Sequence[int],
+    late: npt.NDArray[np.float64] | None = None,
+    who: Sequence[int] | None = None,
 ) -> Matrix:
-    """One row a pair: the i-th facts with the content at position `which[i]`. For training rows."""
-    block, encoded, own = ContentBlock(schema, contents), encode_facts(schema, facts), len(schema.of("fact"))
+    """One row a pair: the i-th facts, or those at position `who[i]`, with the content at `which[i]`. For training.
+
+    `late` (pairs, rates, likeness and position) are those columns as of each pair's moment; else as they stand.
+    """
+    block, encoded, own = ContentBlock(schema, contents), encode_facts(schema, facts), len(schema.own_columns)
     chosen = np.asarray(which, np.int64)
-    filled = np.where(np.isnan(encoded[:, own:]), 0.0, encoded[:, own:])
+    whom = np.arange(len(chosen)) if who is None else np.asarray(who, np.int64)
+    if late is None:
+        late = as_they_stand(schema, facts, block, whom, chosen)
+    filled = np.where(np.isnan(encoded[:, own:]), 0.0, encoded[:, own:])[whom]
     sums = np.einsum("nf,knf->nk", filled, block.crosses[:, chosen]).round(DIGITS)
-    sums[np.isnan(encoded[:, own:]).all(axis=1)] = np.nan
-    return np.hstack([encoded[:, :own], block.values[chosen], sums]).astype(np.float32)
+    sums[np.isnan(encoded[whom, own:]).all(axis=1)] = np.nan
+    return np.hstack([encoded[whom, :own], block.values[chosen], sums, late]).astype(np.float32)
+
+
+def as_they_stand(
+    schema: FeatureSchema,
+    facts: Sequence[Facts] | pl.DataFrame,
+    block: ContentBlock,
+    whom: npt.NDArray[np.int64],
+    chosen: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """Rates, likeness and position as while serving."""
+    positions = np.full((len(chosen), len(schema.of("position"))), FIRST)
+    if not schema.space.views:
+        return np.hstack([block.rates[chosen], positions])
+    return np.hstack(
+        [block.rates[chosen], schema.space.paired(clicked_of(facts), whom, block.vectors, chosen), positions]
+    )
+
+
+def served(schema: FeatureSchema, X: Matrix) -> Matrix:
+    """The rows as a live decision would have them: at the first position, whatever place they were shown at."""
+    if not schema.of("position"):
+        return X
+    rows = X.copy()
+    rows[:, [column.source == "position" for column in schema.columns]] = FIRST
+    return rows
 
 
 def learn_schema(

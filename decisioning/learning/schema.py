@@ -8,8 +8,13 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final, Self
 
-SOURCES: Final = ("fact", "content", "cross")
+from decisioning.learning.similarity import Space
+from decisioning.learning.standing import Standing
+
+SOURCES: Final = ("fact", "context", "content", "cross", "rate", "likeness", "position")
 MOST_LEVELS: Final = 50
+CLICKED: Final = "clicked_contents"  # the fact that lists the contents (keys) a customer clicked last, newest first
+CYCLES: Final = ("sine", "cosine")
 
 
 @dataclass(frozen=True)
@@ -18,8 +23,14 @@ class Column:
 
     `source` "fact" reads the customer's fact `key`, "content" the content's attribute `key`. `kind` is
     "number" (booleans count as 0 and 1) or "category": the position in `levels`, missing where unseen.
+    "context" reads a fact `key` of the moment; kind "sine" or "cosine" turns `period` of its units into a circle.
     "cross" is the sum over x of the content's share in x times the customer's fact for x; the attribute `key`
     maps x to the share, `weights` are the pairs (x, fact). It is missing when every such fact is.
+    "rate" is how often an `outcome` ("click" or "conversion") followed a showing before the moment, of the content
+    itself (`key` "") or of those with its texts of the attribute `key`: in the last of `windows` (days, 0 all), drawn
+    towards the rate in the window before it with that one's of `strengths` (showings). "likeness" is the cosine between
+    the content and what the customer clicked last, by all its texts (`key` "") or those of one attribute. "position" is
+    the place in the slate, counted from 1, at which it was shown; 1 for everything while serving.
     """
 
     name: str
@@ -28,6 +39,10 @@ class Column:
     kind: str = "number"
     levels: tuple[str, ...] = ()
     weights: tuple[tuple[str, str], ...] = ()
+    outcome: str = ""
+    windows: tuple[int, ...] = ()
+    strengths: tuple[float, ...] = ()
+    period: float = 0.0
 
     @cached_property
     def codes(self) -> dict[str, float]:
@@ -35,14 +50,20 @@ class Column:
         return {level: float(position) for position, level in enumerate(self.levels)}
 
 
-class FeatureSchema:
-    """The columns in their order: facts, then contents, then crosses.
+# What columns did not have at first; left out where it is not used, so that hashes of old schemas stay.
+LATER: Final = {"outcome": "", "windows": (), "strengths": (), "period": 0.0}
 
-    Raises `ValueError` when names repeat or the order is another.
+
+class FeatureSchema:
+    """The columns in the order of their sources: facts, context, contents, crosses and what follows.
+
+    `standing` holds the numbers that rates and likeness are computed from while serving; what columns mean does not
+    hang on it, so it is no part of the hash. Raises `ValueError` when names repeat or the order is another.
     """
 
-    def __init__(self, columns: Iterable[Column]) -> None:
+    def __init__(self, columns: Iterable[Column], standing: Standing | None = None) -> None:
         self.columns = tuple(columns)
+        self.standing = Standing() if standing is None else standing
         order = [SOURCES.index(column.source) for column in self.columns]
         if order != sorted(order):
             raise ValueError(f"Order the features by source: {', '.join(SOURCES)}.")
@@ -61,7 +82,8 @@ class FeatureSchema:
     @cached_property
     def hash(self) -> str:
         """SHA-256 (hex) over everything that decides what a column means."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        columns = {"columns": [_stored(column) for column in self.columns]}
+        return hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def cross_facts(self) -> tuple[str, ...]:
@@ -70,19 +92,36 @@ class FeatureSchema:
 
     @cached_property
     def fact_columns(self) -> tuple[Column, ...]:
-        """What is read from a customer: the fact columns, then the facts of the crosses."""
-        return self.of("fact") + tuple(Column(fact, "fact", fact) for fact in self.cross_facts)
+        """What is read from a customer and the moment: facts, context, then the facts of the crosses."""
+        return self.own_columns + tuple(Column(fact, "fact", fact) for fact in self.cross_facts)
+
+    @cached_property
+    def own_columns(self) -> tuple[Column, ...]:
+        """The columns that are the same for all contents."""
+        return self.of("fact") + self.of("context")
+
+    @cached_property
+    def traits(self) -> tuple[str, ...]:
+        """The attributes whose texts are read, for rates or likeness."""
+        return tuple(sorted({*self.standing.rarity, *(column.key for column in self.of("rate") if column.key)}))
+
+    @cached_property
+    def space(self) -> Space:
+        """Where likeness is measured."""
+        return Space([c.key for c in self.of("likeness")], self.standing.rarity, self.standing.traits)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `from_dict` gives an equal schema back."""
-        return {"columns": [asdict(column) for column in self.columns]}
+        found: dict[str, Any] = {"columns": [_stored(column) for column in self.columns]}
+        return found | {"standing": self.standing.to_dict()} if self.standing else found
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Raises `ValueError` when the dictionary is no schema."""
         try:
-            return cls(column_from(entry) for entry in stored["columns"])
-        except (KeyError, TypeError) as error:
+            standing = Standing.from_dict(stored["standing"]) if "standing" in stored else None
+            return cls((column_from(entry) for entry in stored["columns"]), standing)
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"This is no feature schema ({error!r}); train the scorer again.") from error
 
     def __eq__(self, other: object) -> bool:
@@ -92,9 +131,15 @@ class FeatureSchema:
         return hash(self.columns)
 
 
+def _stored(column: Column) -> dict[str, Any]:
+    return {name: value for name, value in asdict(column).items() if value != LATER.get(name, None)}
+
+
 def column_from(entry: Mapping[str, Any]) -> Column:
+    """The column that a schema stored."""
+    lists: dict[str, Any] = {name: tuple(entry.get(name, ())) for name in ("levels", "windows", "strengths")}
     weights = tuple((value, fact) for value, fact in entry["weights"])
-    return Column(**{**entry, "levels": tuple(entry["levels"]), "weights": weights})
+    return Column(**{**entry, **lists, "weights": weights})
 
 
 def ordered_levels(values: Iterable[object]) -> tuple[str, ...]:

@@ -1,12 +1,15 @@
-"""The examples of docs/learning.md do what the page says."""
+"""The examples of docs/learning.md and docs/scoring.md do what the pages say."""
 
 import doctest
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "learning.md"
+import pytest
+
+PAGES = Path(__file__).parents[2] / "docs"
 
 
-def test_the_examples_on_the_page_run() -> None:
-    result = doctest.testfile(str(PAGE), module_relative=False)
+@pytest.mark.parametrize("page", ["learning.md", "scoring.md"])
+def test_the_examples_on_the_page_run(page: str) -> None:
+    result = doctest.testfile(str(PAGES / page), module_relative=False)
     assert result.attempted > 5
     assert result.failed == 0

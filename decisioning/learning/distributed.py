@@ -1,0 +1,72 @@
+"""Rows and the settings of boosted trees come in; the same trees, grown by the workers of a Dask cluster, come out.
+
+For rows that one machine trains on too slowly. Each worker keeps its part and only histograms travel (LightGBM's
+data-parallel learner; Meng et al. 2016). Early stopping does not work there: the number of trees is fixed beforehand,
+on a sample that fits one machine. Which rows a worker gets is chance, so the trees are as good again but not the same
+to the byte. Source:
+https://lightgbm.readthedocs.io/en/stable/Parallel-Learning-Guide.html#dask
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from decisioning.learning.features import Matrix
+from decisioning.learning.later import Later
+
+dask_array = Later("dask.array")
+distributed = Later("distributed")
+lightgbm_dask = Later("lightgbm.dask")
+
+SECONDS: Final = 10  # until a scheduler that does not answer is given up
+# What scikit-learn's interface, the only one over Dask, calls LightGBM's own names.
+NAMES: Final = {
+    "min_data_in_leaf": "min_child_samples",
+    "lambda_l2": "reg_lambda",
+    "feature_fraction": "colsample_bytree",
+    "bagging_fraction": "subsample",
+    "bagging_freq": "subsample_freq",
+    "seed": "random_state",
+}
+ASIDE: Final = frozenset({"objective", "metric", "num_threads"})  # a worker's threads are its own affair
+# Who took part is no part of what was learned, and no address of a worker belongs into an artefact.
+WHERE: Final = re.compile(r"^\[(machines|local_listen_port|num_machines|time_out|num_threads): .*\]\n", re.MULTILINE)
+
+
+def grown(
+    address: str,
+    X: Matrix,
+    y: npt.NDArray[Any],
+    parameters: Mapping[str, Any],
+    trees: int,
+    weights: npt.NDArray[np.float64] | None = None,
+) -> str:
+    """LightGBM's text of `trees` trees with the parameters of `lightgbm.train`, grown by the cluster at `address`.
+
+    Raises `ValueError` when the scheduler does not answer or has no workers.
+    """
+    try:
+        client = distributed.Client(address, timeout=SECONDS, set_as_default=False)
+    except OSError as error:
+        raise ValueError(f"No Dask scheduler answers at {address} ({error}); start it or train here.") from None
+    with client, client.as_current():
+        workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        if not workers:
+            raise ValueError(f"The Dask scheduler at {address} has no workers; start some, or train here.")
+        parts = -(-len(X) // workers)
+        binary = parameters["objective"] == "binary"
+        kind = lightgbm_dask.DaskLGBMClassifier if binary else lightgbm_dask.DaskLGBMRegressor
+        words = {NAMES.get(name, name): value for name, value in parameters.items() if name not in ASIDE}
+        model = kind(n_estimators=trees, objective=parameters["objective"], client=client, **words)
+        model.fit(*(_spread(values, parts) for values in (X, y)), sample_weight=_spread(weights, parts))
+        return WHERE.sub("", model.booster_.model_to_string())
+
+
+def _spread(values: npt.NDArray[Any] | None, rows: int) -> Any:
+    """The values in parts of so many rows, one a worker."""
+    if values is None:
+        return None
+    return dask_array.from_array(values, chunks=(rows, *values.shape[1:]))
