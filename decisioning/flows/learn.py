@@ -1,4 +1,4 @@
-"""The ledger in; scorers, kept as signed artefacts, out."""
+"""The ledger in; scorers, kept as signed artefacts and put to work where the gate lets them, out."""
 
 import logging
 import subprocess
@@ -7,106 +7,133 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 import polars as pl
 from django.conf import settings
-from django.db import connection
 
-from campaigns.models import Content
+from campaigns.models import Content, Placement
 
-from ..customers import profile
-from ..customers.facts.catalogue import learnt_crosses, learnt_facts
-from ..customers.facts.custom import learnt
-from ..customers.facts.histories import customs
-from ..customers.quality.asked import policies
 from ..learning import dataset
-from ..learning.scorer import Scorer
-from ..learning.training import Backtest, Ingredients, backtest, train
+from ..learning.bench import Champion, Question
+from ..learning.contest import Contest, contest
+from ..learning.evaluation import auc
+from ..learning.examining import AUC, Figure
+from ..learning.family import CHANCE, ORDER, UPLIFT, VALUE
+from ..learning.gate import Verdict, judge
+from ..learning.scorer import Scorer, Trees
+from ..learning.training import column_of, train
 from ..learning.treating import facts_in
+from ..learning.verifying import golden
 from ..models import Artefact
 from ..store import artefacts
+from .showings import ingredients, showings
 
 log = logging.getLogger(__name__)
 
-# What was shown, when its window closes, and when it first converted. Shown means: seen, clicked or converted.
-SHOWINGS = """
-SELECT coalesce(c.merged_into_id, d.customer_id), item->>'key', d.placement, d.at, (item->>'closes_at')::timestamptz,
-       coalesce(d.windows[3], p.window_hours), min(o.at) FILTER (WHERE o.kind = 'conversion'), d.facts::text
-FROM decisioning_decision d
-CROSS JOIN LATERAL jsonb_array_elements(d.items) AS item
-JOIN decisioning_outcome o ON o.decision_id = d.id AND o.content = item->>'key' AND o.at <= %s
-    AND decisioning_in_time(d.windows, o.kind, d.at, o.at)
-LEFT JOIN campaigns_placement p ON p.key = d.placement
-LEFT JOIN customers_customer c ON c.id = d.customer_id
-WHERE d.customer_id IS NOT NULL AND d.at <= %s
-GROUP BY d.id, c.merged_into_id, item, p.window_hours
-"""
-SHOWING_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "customer_id": pl.Int64,
-    "content_key": pl.String,
-    "placement": pl.String,
-    "shown_at": pl.Datetime("us", "UTC"),
-    "closes_at": pl.Datetime("us", "UTC"),
-    "window_hours": pl.Float64,
-    "converted_at": pl.Datetime("us", "UTC"),
-    "facts": pl.String,
-}
 SPLIT_AT = 0.8
 TELL_SECONDS, LAST_WORDS = 10, 1500
 TRAINING_LIMIT = timedelta(minutes=30)
-
-
-def showings(now: datetime) -> pl.DataFrame:
-    """What the ledger says was shown to known customers by now, with facts as they were then (JSON)."""
-    with connection.cursor() as cursor:
-        cursor.execute(SHOWINGS, [now, now])
-        frame = pl.DataFrame(cursor.fetchall(), schema=SHOWING_SCHEMA, orient="row")
-    window = pl.duration(seconds=(pl.col("window_hours").fill_null(24.0) * 3600).cast(pl.Int64))
-    return frame.with_columns(pl.coalesce("closes_at", pl.col("shown_at") + window)).drop("window_hours")
-
-
-def ingredients(frame: pl.DataFrame) -> Ingredients:
-    """The facts, crosses, contents and policies a scorer for these showings is made from."""
-    words = profile.vocabulary()
-    keys = frame["content_key"].unique().to_list()
-    contents = list(Content.objects.filter(key__in=keys).order_by("key"))
-    facts = learnt_facts(words) | learnt(customs())
-    return Ingredients(facts, learnt_crosses(words), contents, policies())
+GOLDEN_ROWS, GOLDEN_CONTENTS = 8, 30
+# Which scorer learns a task where nobody names one; the first there is.
+USUAL: Final = {CHANCE: ("trees",), ORDER: ("order",), VALUE: ("worth",), UPLIFT: ("uplift",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a scorer is judged: on showings from `split` on, of one `placement` only, against one fact (`baseline`).
+    """What a scorer learns, and how it is judged: on showings from `split` on, of one `placement` only.
 
     Without a split it is the moment before which four fifths were shown. `since` leaves out what was shown before the
-    log began.
+    log began. `objective` is "click", "conversion" or "value"; without one it is the placement's. `task` and `scorer`
+    choose what learns it (see `kind_of`). `baseline` is a fact whose AUC is told beside; else, the best constant's is.
     """
 
     split: datetime | None = None
     placement: str | None = None
-    baseline: str = "orders_365d"
+    baseline: str | None = None
     since: datetime | None = None
+    objective: str | None = None
+    task: str | None = None
+    scorer: str | None = None
 
 
 def train_scorer(now: datetime, terms: Terms) -> Artefact:
-    """Train on everything known by `now`, judge it by the terms, keep it, and activate it if it may be used.
+    """Train on everything known by `now`, judge it by the terms, keep it, and activate it if the gate lets it.
 
-    Raises ValueError when the ledger holds nothing to learn from.
+    Raises ValueError when the ledger holds nothing to learn from, or the terms name what there is not.
     """
+    known = usable(now)
+    parts, judged = ingredients(known), of_placement(known, terms.placement)
+    kind, objective = kind_of(terms.task, terms.scorer), objective_of(terms)
+    question = Question(
+        terms.split or _moment(judged), now, objective, kind, terms.since, tuple(settings.SENSITIVE_FACTS)
+    )
+    champion = artefacts.active(Artefact.Kind.SCORER)
+    found = contest(known, judged, parts, question, _met(champion))
+    scorer = train(known, parts, now, since=terms.since, objective=objective, kind=kind)
+    rows = dataset.closed(known, now, terms.since, objective)
+    artefact = artefacts.keep(
+        Artefact.Kind.SCORER,
+        scorer.to_artefact(),
+        scorer.schema.hash,
+        _metrics(found, rows, terms, question) | _treated(scorer, rows),
+        now,
+        msgspec.to_builtins(golden(scorer, _latest_facts(rows), parts.contents[:GOLDEN_CONTENTS])),
+        _window(rows),
+    )
+    _let_through(artefact, found)
+    return artefact
+
+
+def _window(rows: pl.DataFrame) -> tuple[datetime, datetime]:
+    """From the first moment that was learned from up to, and without, the first that was not."""
+    first, last = rows["shown_at"].min(), rows["shown_at"].max()
+    assert isinstance(first, datetime) and isinstance(last, datetime)
+    return first, last + timedelta(microseconds=1)
+
+
+def usable(now: datetime) -> pl.DataFrame:
+    """What was shown by now of contents that are still there; raises ValueError where there is none."""
     known = showings(now)
     known = known.filter(pl.col("content_key").is_in(list(Content.objects.values_list("key", flat=True))))
     if known.is_empty():
         raise ValueError("The ledger holds no outcomes yet; send impressions and conversions first.")
-    parts = ingredients(known)
-    judged = known.filter(pl.col("placement") == terms.placement) if terms.placement else known
-    split = terms.split or _moment(judged)
-    report = backtest(judged, parts, split, baseline=terms.baseline, now=now, since=terms.since)
-    scorer = train(known, parts, now, since=terms.since)
-    metrics = _metrics(report, known, terms, now) | _treated(scorer, dataset.closed(known, now, terms.since))
-    artefact = artefacts.keep(Artefact.Kind.SCORER, scorer.to_artefact(), scorer.schema.hash, metrics, now)
-    _promote(artefact, report)
-    return artefact
+    return known
+
+
+def of_placement(known: pl.DataFrame, placement: str | None) -> pl.DataFrame:
+    """The showings of one placement (all without one); raises ValueError naming those there are."""
+    if not placement:
+        return known
+    found = known.filter(pl.col("placement") == placement)
+    if found.is_empty():
+        names = ", ".join(sorted(known["placement"].unique()))
+        raise ValueError(f"Nothing was shown in the placement {placement!r}; the ledger has {names}.")
+    return found
+
+
+def kind_of(task: str | None, name: str | None) -> type[Scorer]:
+    """The scorer of a name, or the usual one of a task; else small trees. Raises ValueError naming those there are."""
+    if name:
+        if name not in Scorer.family:
+            raise ValueError(f"There is no scorer {name!r}; take one of {', '.join(sorted(Scorer.family))}.")
+        return Scorer.family[name]
+    if not task:
+        return Trees
+    fitting = [kind for kind, each in sorted(Scorer.family.items()) if each.task == task]
+    chosen = [kind for kind in USUAL.get(task, ()) if kind in fitting] or fitting
+    if not chosen:
+        raise ValueError(f"Nothing learns the task {task!r}; take one of {', '.join(USUAL)}.")
+    return Scorer.family[chosen[0]]
+
+
+def objective_of(terms: Terms) -> str:
+    """What is to be brought about: as said, else as the placement has it."""
+    if terms.objective:
+        return terms.objective
+    found = Placement.objects.filter(key=terms.placement).values_list("objective", flat=True).first()
+    return found or dataset.CONVERSION
 
 
 def _moment(frame: pl.DataFrame) -> datetime:
@@ -116,18 +143,50 @@ def _moment(frame: pl.DataFrame) -> datetime:
     return moment
 
 
-def _metrics(report: Backtest, known: pl.DataFrame, terms: Terms, now: datetime) -> dict[str, Any]:
-    closed = dataset.closed(known, now, terms.since)
+def _met(champion: Artefact | None) -> Champion | None:
+    """The champion, to be met; one that cannot be read any more is nobody to lose to."""
+    if champion is None:
+        return None
+    try:
+        scorer = Scorer.from_artefact(artefacts.read(champion))
+    except ValueError as error:
+        log.error("%s cannot be read and is not compared with: %s", champion, error)
+        return None
+    return Champion(scorer, champion.until or champion.trained_at)
+
+
+def _metrics(found: Contest, rows: pl.DataFrame, terms: Terms, question: Question) -> dict[str, Any]:
+    beside = _beside(found, terms)
     return {
-        "auc": report.auc.value,
-        "auc_low": report.auc.low,
-        "auc_high": report.auc.high,
-        "auc_baseline": report.baseline_auc.value,
-        "base_rate": report.base_rate.value,
-        "rows": closed.height,
-        "conversions": closed["converted_at"].count(),
-        "backtest": report.to_dict(),
+        **beside,
+        "base_rate": found.base_rate.value,
+        "rows": rows.height,
+        "conversions": found_outcomes(rows, question.objective),
+        "objective": question.objective,
+        "scorer": f"{found.scorer.kind} ({found.scorer.task})",
+        "split": question.split.isoformat(),
+        "backtest": found.to_dict(),
     }
+
+
+def found_outcomes(rows: pl.DataFrame, objective: str) -> int:
+    """How many of the showings had the outcome in question."""
+    return int((dataset.outcome(rows, objective) > 0).sum())
+
+
+def _beside(found: Contest, terms: Terms) -> dict[str, Any]:
+    """AUC with its interval, and that of the baseline; the first figure there is of scorers that have no AUC."""
+    told: Figure | None = next((figure for figure in found.figures if figure.metric == AUC), None)
+    if told is None:
+        return {}
+    baseline = told.baseline
+    if terms.baseline:
+        hits = (found.tested.y > 0).astype("int8")
+        baseline = auc(hits, column_of(found.scorer, found.tested, terms.baseline))
+    name = terms.baseline or "the best constant choice"
+    value = told.value
+    named = {"auc": value.value, "auc_low": value.low, "auc_high": value.high, "auc_baseline": baseline}
+    return {**named, "baseline": name}
 
 
 def _treated(scorer: Scorer, rows: pl.DataFrame) -> dict[str, Any]:
@@ -138,16 +197,27 @@ def _treated(scorer: Scorer, rows: pl.DataFrame) -> dict[str, Any]:
     return {"data quality": {effect.fact: str(effect) for effect in effects}}
 
 
-def _promote(artefact: Artefact, report: Backtest) -> None:
-    """Put it to work if its interval excludes a coin's toss; otherwise it is kept and the reason is in its metrics."""
-    if report.auc.low > 0.5:
-        artefacts.activate(artefact)
-        return
-    artefact.metrics["refused"] = (
-        f"AUC {report.auc.value:.3f} may be no better than chance (from {report.auc.low:.3f})."
-    )
+def _latest_facts(rows: pl.DataFrame) -> list[Mapping[str, Any]]:
+    """Facts of the latest few who were shown something."""
+    found = dataset.facts_of(rows.unique("customer_id", keep="last", maintain_order=True).tail(GOLDEN_ROWS))
+    return [*found.to_dicts()] if isinstance(found, pl.DataFrame) else [*found]
+
+
+def _let_through(artefact: Artefact, found: Contest) -> None:
+    """Put it to work if the gate opens; otherwise the champion stays, and why is kept with the artefact."""
+    try:
+        milliseconds = artefacts.trial(artefact)
+    except ValueError as error:
+        verdict = Verdict(False, str(error), ())
+    else:
+        verdict = judge(found.evidence(milliseconds))
+    artefact.metrics["gate"] = verdict.to_dict()
+    if not verdict.promoted:
+        artefact.metrics["refused"] = verdict.words
+        log.warning("%s is not used: %s", artefact, verdict.words)
     artefact.save(update_fields=["metrics"])
-    log.warning("scorer %s is not used: %s", artefact.pk, artefact.metrics["refused"])
+    if verdict.promoted:
+        artefacts.activate(artefact, tried=True)
 
 
 def in_own_process(verb: str, words: Mapping[str, str], alive: Callable[[], None] = lambda: None) -> None:

@@ -1,14 +1,21 @@
-"""Learned things are read only when they carry our signature."""
+"""Learned things are read only when they carry our signature, and used only when they score as they did."""
 
+import json
+from typing import Any
+
+import msgspec
 import numpy as np
 import pytest
 
+from decisioning.learning.family import digest
 from decisioning.learning.features import learn_schema
-from decisioning.learning.scorer import Prior
+from decisioning.learning.scorer import Prior, Scorer, Trees
+from decisioning.learning.verifying import Thing, golden
 from decisioning.models import Artefact
-from decisioning.store import artefacts
+from decisioning.store import artefacts, trying
 
 pytestmark = pytest.mark.django_db
+FACTS = [{"age": age, "orders": 9 - age} for age in (1.0, 4.0, 8.0)]
 
 
 def scorer(rate: float = 0.5) -> bytes:
@@ -53,3 +60,62 @@ def test_another_secret_reads_nothing(now, settings):
     settings.SECRET_KEY = "another"
     with pytest.raises(artefacts.Tampered):
         artefacts.read(row)
+
+
+@pytest.fixture(scope="module")
+def trees() -> Scorer:
+    """A few trees on two facts."""
+    dice = np.random.default_rng(2)
+    rows = dice.random((400, 2)).astype(np.float32) * 9
+    schema = learn_schema({"age": "number", "orders": "number"}, [{"age": 1, "orders": 2}], [], {})
+    return Trees(schema, trees=12, smallest_leaf=10).fit(rows, (rows[:, 0] > 4).astype(np.int8))
+
+
+def kept(scorer: Scorer, now: Any, data: bytes | None = None) -> Artefact:
+    rows = msgspec.to_builtins(golden(scorer, FACTS, [Thing("a"), Thing("b")]))
+    return artefacts.keep("scorer", data or scorer.to_artefact(), scorer.schema.hash, {}, now, rows)
+
+
+def test_a_truncated_scorer_ends_only_the_process_that_tries_it_and_the_champion_stays(trees, now):
+    champion = artefacts.keep("scorer", scorer(), "", {}, now)
+    artefacts.activate(champion)
+    body = json.loads(trees.to_artefact())
+    learned = {**body["learned"], "text": trees.text_[: len(trees.text_) // 2]}
+    data = json.dumps(body | {"learned": learned, "digest": digest(learned)}).encode()
+    with pytest.raises(artefacts.Unfit, match="ended the process that read it \\(SIGABRT\\)"):
+        artefacts.activate(kept(trees, now, data))
+    assert artefacts.active("scorer").pk == champion.pk
+
+
+def test_a_scorer_that_is_not_read_in_time_is_refused(now, monkeypatch):
+    monkeypatch.setattr(trying, "SECONDS", 0.001)
+    with pytest.raises(artefacts.Unfit, match="not read and scored within"):
+        artefacts.activate(artefacts.keep("scorer", scorer(), "", {}, now))
+
+
+def test_what_tries_a_scorer_has_no_secrets(now, monkeypatch):
+    seen: dict[str, Any] = {}
+    run = trying.subprocess.run
+    monkeypatch.setattr(trying.subprocess, "run", lambda *words, **more: seen.update(more) or run(*words, **more))
+    assert artefacts.trial(artefacts.keep("scorer", scorer(), "", {}, now)) < trying.MILLISECONDS
+    assert not {"SECRET_KEY", "DATABASE_URL", "DJANGO_SETTINGS_MODULE"} & seen["env"].keys()
+
+
+def test_going_back_returns_to_what_was_used_before_and_then_further(now):
+    rows = [artefacts.keep("scorer", scorer(rate), "", {}, now) for rate in (0.1, 0.2, 0.3)]
+    for row in rows:
+        artefacts.activate(row)
+    assert [artefacts.rollback("scorer").pk for _ in range(2)] == [rows[1].pk, rows[0].pk]
+    assert artefacts.active("scorer").pk == rows[0].pk
+    with pytest.raises(ValueError, match="no former scorer"):
+        artefacts.rollback("scorer")
+
+
+def test_going_back_to_one_that_was_altered_since_is_refused(now):
+    first, second = (artefacts.keep("scorer", scorer(rate), "", {}, now) for rate in (0.1, 0.2))
+    artefacts.activate(first)
+    artefacts.activate(second)
+    Artefact.objects.filter(pk=first.pk).update(data=b"other")
+    with pytest.raises(artefacts.Tampered):
+        artefacts.rollback("scorer")
+    assert artefacts.active("scorer").pk == second.pk

@@ -1,25 +1,37 @@
 """`manage.py learn <verb>`: what the worker runs in a process of its own, and a person may run by hand.
 
-Verbs: `train` a scorer; `compare` clusterings, `adopt` one of them, `cluster` (both at once), `watch` the active one.
+Verbs: `train` a scorer, `evaluate` it or a policy, `promote` one against the gate, `rollback` to the former one;
+`compare` clusterings, `adopt` one of them, `cluster` (both at once), `watch` the active one.
 """
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from decisioning.config import clock
-from decisioning.flows import cluster, learn
+from decisioning.flows import cluster, evaluate, learn, promote
 from decisioning.learning.clustering import Options
+from decisioning.learning.dataset import OBJECTIVES
 from decisioning.models import Artefact
 
+VERBS = ("train", "evaluate", "promote", "rollback", "cluster", "compare", "adopt", "watch")
+TASKS = ("chance", "order", "value", "uplift")
+TERMS = ("split", "placement", "baseline", "since", "objective", "task", "scorer")
+ASKED = ("placement", "objective", "since", "until", "artefact", "policy", "draft")
 SEARCHED = ("facts", "algorithms", "scalings", "numbers")
 
 
 def words(text: str) -> tuple[str, ...]:
     """A list with commas."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def moment(text: str) -> datetime:
+    """A moment in ISO 8601; without a zone it is UTC."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:
@@ -32,17 +44,25 @@ class Command(BaseCommand):
     help = "Train a scorer on the ledger, or find clusters of customers."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("verb", choices=["train", "cluster", "compare", "adopt", "watch"])
-        parser.add_argument("--split", type=datetime.fromisoformat, help="judge by what was shown from this moment on")
+        parser.add_argument("verb", choices=VERBS)
+        parser.add_argument("number", nargs="?", type=int, help="the artefact to promote")
+        parser.add_argument("--split", type=moment, help="judge by what was shown from this moment on")
         parser.add_argument("--placement", help="judge by this placement alone")
-        parser.add_argument("--baseline", default="orders_365d", help="the fact to beat")
-        parser.add_argument("--since", type=datetime.fromisoformat, help="leave out what was shown before this moment")
-        parser.add_argument("--as-of", type=datetime.fromisoformat, help="train as if it were this moment")
+        parser.add_argument("--objective", choices=OBJECTIVES, help="what to bring about; the placement's by default")
+        parser.add_argument("--task", choices=TASKS, help="what the scores mean; chances by default")
+        parser.add_argument("--scorer", help="which scorer learns it, by its name")
+        parser.add_argument("--baseline", help="a fact whose AUC is told beside; the best constant by default")
+        parser.add_argument("--since", type=moment, help="leave out what was shown before this moment")
+        parser.add_argument("--until", type=moment, help="evaluate what was shown before this moment")
+        parser.add_argument("--policy", help="evaluate: current, constant:CONTENT, or a file of chances")
+        parser.add_argument("--draft", help="evaluate the rule of this key as it is now, published or not")
+        parser.add_argument("--note", default="", help="why a scorer is promoted against the gate")
+        parser.add_argument("--as-of", type=moment, help="train as if it were this moment")
         parser.add_argument("--facts", type=words, help="number facts to cluster on, with commas")
         parser.add_argument("--algorithms", type=words, help="some of the algorithms, with commas")
         parser.add_argument("--scalings", type=words, help="some of log, standard, quantile, raw, with commas")
         parser.add_argument("--numbers", type=whole_numbers, help="numbers of clusters to try, with commas")
-        parser.add_argument("--artefact", type=int, help="the clustering to adopt")
+        parser.add_argument("--artefact", type=int, help="the clustering to adopt, the scorer to evaluate")
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = options["as_of"] or clock.now()
@@ -52,9 +72,20 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
 
     def train(self, now: datetime, options: dict[str, Any]) -> str:
-        terms = learn.Terms(**{word: options[word] for word in ("split", "placement", "baseline", "since")})
-        found = learn.train_scorer(now, terms)
-        return f"{found} ({'active' if found.active else 'not used'}): {found.metrics}"
+        terms = learn.Terms(**{word: options[word] for word in TERMS})
+        return trained(learn.train_scorer(now, terms))
+
+    def evaluate(self, now: datetime, options: dict[str, Any]) -> str:
+        asked = evaluate.Asked(**{word: options[word] for word in ASKED})
+        return evaluate.told(evaluate.evaluate(now, asked))
+
+    def promote(self, now: datetime, options: dict[str, Any]) -> str:
+        if options["number"] is None:
+            raise ValueError("Which scorer? Say `learn promote NUMBER --note WHY`; `learn train` told the number.")
+        return f"{promote.promote(options['number'], options['note'])} is active."
+
+    def rollback(self, now: datetime, options: dict[str, Any]) -> str:
+        return f"{promote.rollback()} is active again."
 
     def cluster(self, now: datetime, options: dict[str, Any]) -> str:
         return told(cluster.cluster(now, searched(options), self.progress))
@@ -77,6 +108,16 @@ class Command(BaseCommand):
         """One line on the terminal, written over and over; silent for a worker."""
         if sys.stderr.isatty():
             self.stderr.write(f"\r{done}/{of} {what}".ljust(78), ending="\n" if done == of else "")
+
+
+def trained(found: Artefact) -> str:
+    """The scorer's number, its figures, and what the gate said of it."""
+    metrics = found.metrics
+    checks = [f"{'passed' if c['passed'] else 'FAILED':<8}{c['name']}: {c['words']}" for c in metrics["gate"]["checks"]]
+    state = "active" if found.active else "not used"
+    figures = {name: value for name, value in metrics.items() if not isinstance(value, dict)}
+    told = "\n".join(f"{name:<16}{value}" for name, value in figures.items() if name != "refused")
+    return "\n".join([f"{found} ({state})", told, *checks, metrics["gate"]["words"]])
 
 
 def searched(options: dict[str, Any]) -> Options:
