@@ -35,6 +35,7 @@ class CsvFile(File):
                 self._separator = words.separator or (found[1] if found else _separator(header, words.quote))
             with self._text() as text:
                 self.columns = self._header(text)
+            self._loose = self._place(words.loose)
         except (UnicodeError, LookupError) as error:
             raise Unusable(f"{path.name} cannot be read as {words.encoding}: {error}.") from None
 
@@ -72,6 +73,12 @@ class CsvFile(File):
             raise Unusable(f"{self.path.name} has two columns named {', '.join(twice)}; rename one.")
         return names
 
+    def _place(self, loose: str) -> int | None:
+        """Where the column is whose cells may hold the separator without quotes."""
+        if loose and loose not in self.columns:
+            raise Unusable(f'The file has no column "{loose}", which the mapping calls loose.')
+        return self.columns.index(loose) if loose else None
+
     def _rows(self, start: int) -> Iterator[Row]:
         text = self._text()
         reader = self._reader(text)
@@ -93,12 +100,18 @@ class CsvFile(File):
             line = reader.line_num + 1 + self._skip
 
     def _row(self, number: int, place: str, cells: list[str]) -> Row:
+        surplus = len(cells) - len(self.columns)
+        if surplus > 0 and self._loose is not None:
+            end = self._loose + surplus + 1
+            cells[self._loose : end] = [self._separator.join(cells[self._loose : end])]
         if len(cells) == len(self.columns):
             made = dict(zip(self.columns, cells, strict=True))
             made.pop("", None)
             return Row(number, place, made)
         text = self._separator.join(cells).encode(errors="surrogateescape")
         what = f"The row has {len(cells)} cells and the header {len(self.columns)}; is one of them not quoted?"
+        if surplus > 0:
+            what += " If it is always the same column, name it in the mapping: loose under [file]."
         return Row(number, place, {}, what, text)
 
 

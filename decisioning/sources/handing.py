@@ -10,6 +10,7 @@ from django.db import connection
 
 from ..customers.intake import letters
 from ..customers.intake.tracking import check_items
+from ..flows.consent import said_by
 from ..flows.take import take_items
 from .items import Item
 
@@ -18,6 +19,10 @@ T = TypeVar("T")
 PLACES: Final = """
 UPDATE customers_deadletter d SET source = v.source FROM unnest(%s::uuid[], %s::text[]) AS v(digest, source)
 WHERE d.digest = v.digest
+"""
+WHOSE: Final = """
+SELECT DISTINCT i.customer_id FROM unnest(%s::text[], %s::text[]) AS v(kind, value)
+JOIN customers_identity i ON i.kind = v.kind AND i.value = v.value
 """
 # The latest word counts; of two at the same moment the refusal does.
 CONSENT: Final = """
@@ -36,20 +41,22 @@ LONGEST_SOURCE, LONGEST_PLACE = 100, 200
 
 @dataclass(frozen=True, slots=True)
 class Placed(Generic[T]):
-    """Something that came from somewhere: what, and where a person finds it."""
+    """Something that came from somewhere: what, where a person finds it, and of how many rows it was made."""
 
     place: str
     what: T
+    rows: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What could not be taken: where it stands, a short code, the reason, and what it was."""
+    """What could not be taken: where it stands, a short code, the reason, what it was, and how many rows."""
 
     place: str
     code: str
     reason: str
     raw: bytes = b""
+    rows: int = 1
 
 
 @dataclass(slots=True)
@@ -99,4 +106,6 @@ def _consent(items: Sequence[Item], source: str, now: datetime) -> None:
     ]
     columns = [list(column) for column in zip(*rows, strict=True)]
     with connection.cursor() as cursor:
-        cursor.execute(CONSENT, [source[:LONGEST_SOURCE], *columns])
+        cursor.execute(WHOSE, columns[:2])
+        with said_by([pk for (pk,) in cursor.fetchall()], now):
+            cursor.execute(CONSENT, [source[:LONGEST_SOURCE], *columns])

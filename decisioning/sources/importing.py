@@ -17,12 +17,11 @@ from django.db.models import F
 from ..customers.identity.known import known
 from ..customers.models import ImportRun
 from ..customers.plan import planning
-from . import contents
-from .handing import Done, Failure, Placed, hand_over, look_at
+from .handing import Done, Failure, Placed
+from .kinds import preparing_of, writer_of
 from .mapping import Unusable
-from .preparing import Job, Meaning, Preparing
+from .preparing import Job, Meaning, Prepares
 from .progress import Watch
-from .shapes import CONTENTS
 
 CHUNK: Final = 2_000
 SHOWN: Final = 3
@@ -57,7 +56,7 @@ def run(job: Job, now: Callable[[], datetime], watch: Watch) -> Told:
     if not _locked(job):
         raise Unusable(f"Another process is importing {job.path.name}; wait until it ends.")
     try:
-        preparing = Preparing(job)
+        preparing = preparing_of(job)
         row = _begin(job, now())
         try:
             told = _import(job, preparing, row, now, watch)
@@ -74,11 +73,11 @@ def run(job: Job, now: Callable[[], datetime], watch: Watch) -> Told:
 
 def rehearse(job: Job, now: datetime, watch: Watch) -> Told:
     """The same with nothing written: every row is read, understood and checked."""
-    preparing = Preparing(job)
+    preparing, writer = preparing_of(job), writer_of(job)
     told = Told()
     try:
         for chunk in _chunks(preparing.rows(0, job.limit)):
-            done = _checked(job, *_parted(chunk), now)
+            done = writer.check(*_parted(chunk), now)
             told.examples += [one.what for _, one in chunk if isinstance(one, Placed)][: SHOWN - len(told.examples)]
             _tell(told, done, chunk, preparing, watch)
             if _too_many(job, told):
@@ -88,12 +87,12 @@ def rehearse(job: Job, now: datetime, watch: Watch) -> Told:
     return told
 
 
-def _import(job: Job, preparing: Preparing, row: ImportRun, now: Callable[[], datetime], watch: Watch) -> Told:
-    told = Told(resumed_at=row.row)
+def _import(job: Job, preparing: Prepares, row: ImportRun, now: Callable[[], datetime], watch: Watch) -> Told:
+    told, writer = Told(resumed_at=row.row), writer_of(job)
     for chunk in _chunks(preparing.rows(row.row, job.limit)):
         try:
             with transaction.atomic():
-                done = _written(job, *_parted(chunk), now())
+                done = writer.write(*_parted(chunk), now())
                 _advance(row, chunk[-1][0] + 1, done)
         except BaseException:
             # What this process believes to be stored may have been taken back.
@@ -118,21 +117,12 @@ def _parted(chunk: Chunk) -> tuple[list[Placed[Any]], list[Failure]]:
     return good, [one for _, one in chunk if isinstance(one, Failure)]
 
 
-def _written(job: Job, good: list[Placed[Any]], failures: list[Failure], now: datetime) -> Done:
-    if job.kind == CONTENTS.name:
-        return contents.write(good, failures)
-    return hand_over(good, failures, job.told_source, now)
-
-
-def _checked(job: Job, good: list[Placed[Any]], failures: list[Failure], now: datetime) -> Done:
-    return contents.write(good, failures, save=False) if job.kind == CONTENTS.name else look_at(good, failures, now)
-
-
-def _tell(told: Told, done: Done, chunk: Chunk, preparing: Preparing, watch: Watch) -> None:
-    told.add(done, len(chunk))
+def _tell(told: Told, done: Done, chunk: Chunk, preparing: Prepares, watch: Watch) -> None:
+    rows = sum(one.rows for _, one in chunk)
+    told.add(done, rows)
     for failed in done.failures:
         watch.failed(failed.place, failed.reason)
-    watch.advance(len(chunk), *preparing.file.progress())
+    watch.advance(rows, *preparing.file.progress())
 
 
 def _too_many(job: Job, told: Told) -> bool:
@@ -160,10 +150,15 @@ def _begin(job: Job, now: datetime) -> ImportRun:
 def _advance(row: ImportRun, then: int, done: Done) -> None:
     ImportRun.objects.filter(pk=row.pk).update(
         row=then,
-        added=F("added") + sum(done.counts[name] for name in GOOD),
-        duplicates=F("duplicates") + sum(done.counts[name] for name in AGAIN),
+        added=F("added") + _sum(done, GOOD),
+        duplicates=F("duplicates") + _sum(done, AGAIN),
         failed=F("failed") + len(done.failures),
     )
+
+
+def _sum(done: Done, words: tuple[str, ...]) -> int:
+    """What was counted under one of these words; a kind of several things says before it of what: "items created"."""
+    return sum(count for name, count in done.counts.items() if name.rpartition(" ")[2] in words)
 
 
 def _locked(job: Job) -> bool:

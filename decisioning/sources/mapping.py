@@ -43,6 +43,7 @@ class FileWords(Struct, forbid_unknown_fields=True, frozen=True):
     zone: str = "UTC"
     nulls: list[str] | None = None
     others: Literal["standard", "ignore"] | None = None
+    loose: str = ""
 
 
 class FieldWords(Struct, forbid_unknown_fields=True, frozen=True):
@@ -105,6 +106,11 @@ class RowMapping:
             except UnicodeError:
                 raise Misfit(f"{step.column} {NOT_THIS_ENCODING}") from None
         return made
+
+    def reads(self, row: Mapping[str, Any], path: Path) -> bool:
+        """Whether a column of the row, be it empty, or a constant says what belongs at this path."""
+        columns = tuple(row)
+        return any(step.path == path for step in self._plans.get(columns) or self._learn(columns))
 
     def missing(self, columns: Sequence[str]) -> list[str]:
         """Problems of a file with these columns: names in the mapping that it does not have."""

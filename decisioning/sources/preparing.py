@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ..customers.models import Consent
+from ..store.showing import Followed, Showing
 from .files import fingerprint, modified_at, open_file
 from .handing import Failure, Placed
 from .items import Finish, Item, Occurrences
@@ -16,7 +17,7 @@ from .reading import File, Row
 from .shapes import CONTENTS, CUSTOMERS, SHAPES
 from .values import Misfit
 
-Meaning = Item | dict[str, Any]
+Meaning = Item | dict[str, Any] | Showing | Followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,12 @@ class Job:
     # When customers' rows that name no time were true; otherwise when the file was written.
     as_of: datetime | None = None
     restart: bool = False
+    # Of what was shown elsewhere: how long outcomes count, what a new placement is for, and for Metarank's events
+    # the placement and what a type of interaction means.
+    window_hours: float | None = None
+    objective: str = ""
+    placement: str = ""
+    meanings: tuple[tuple[str, str], ...] = ()
 
     @property
     def told_source(self) -> str:
@@ -44,19 +51,35 @@ class Job:
     def digest(self) -> str:
         """What makes this import this one: the file, the mapping and the words that change what a row becomes."""
         about = [self.kind, self.mapping, self.format, self.live, self.as_of, self.limit, fingerprint(self.path)]
+        shown = [self.window_hours, self.objective, self.placement, self.meanings]
+        about += shown if any(shown) else []
         return blake2b(repr(about).encode(), digest_size=32).hexdigest()
+
+
+class Prepares(Protocol):
+    """What reads a file: it is numbered what its rows mean, so that it can be found again."""
+
+    file: File
+
+    def rows(self, start: int, limit: int | None) -> Iterator[tuple[int, Placed[Meaning] | Failure]]: ...
+    def close(self) -> None: ...
+
+
+def opened(job: Job) -> tuple[File, RowMapping]:
+    """The job's file, and what its rows mean. Raises Unusable."""
+    words = read_words(job.mapping)
+    file = open_file(job.path, words.file, job.format)
+    mapping = RowMapping(SHAPES[job.kind], words, file.typed)
+    if file.columns and (missing := mapping.missing(file.columns)):
+        raise Unusable(" ".join(missing))
+    return file, mapping
 
 
 class Preparing:
     """Rows in, their meaning or why there is none out; one for each file."""
 
     def __init__(self, job: Job) -> None:
-        words = read_words(job.mapping)
-        shape = SHAPES[job.kind]
-        self.file: File = open_file(job.path, words.file, job.format)
-        self.mapping = RowMapping(shape, words, self.file.typed)
-        if self.file.columns and (missing := self.mapping.missing(self.file.columns)):
-            raise Unusable(" ".join(missing))
+        self.file, self.mapping = opened(job)
         self.occurrences = Occurrences()
         as_of = job.as_of or modified_at(job.path)
         finish = Finish(self.occurrences.before, not job.live, as_of, tuple(Consent.Channel.values))

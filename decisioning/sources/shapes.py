@@ -1,4 +1,4 @@
-"""A column's name in, the field of an event, customer or content that it means without a mapping out. Pure.
+"""A column's name in, the field of an event, customer, content or decision that it means without a mapping out. Pure.
 
 Names are compared without case, blanks, "_" and "-", so `userId`, `user_id` and "User ID" are one. Besides the
 Segment Spec's own names those of warehouse tables are known. Source:
@@ -137,7 +137,47 @@ CONTENTS: Final = Shape(
     },
 )
 
-SHAPES: Final = {shape.name: shape for shape in (EVENTS, CUSTOMERS, CONTENTS)}
+DECISIONS: Final = Shape(
+    "decisions",
+    {
+        "decision_id": "text",
+        "customer": "text",
+        "userId": "text",
+        "anonymousId": "text",
+        "at": "moment",
+        "placement": "text",
+        "content": "text",
+        "rank": "number",
+        "propensity": "number",
+        "policy": "text",
+        "value": "number",
+        "outcome": "json",
+        "context": "json",
+        "facts": "json",
+        "items": "list",
+        "candidates": "list",
+    },
+    frozenset({"outcome", "context", "facts"}),
+    {
+        "decision_id": ("decisionid", "id", "impressionid"),
+        "userId": ("userid", "customer", "customerid", "customerkey"),
+        "anonymousId": ("anonymousid",),
+        "at": ("at", "timestamp", "shownat"),
+        "placement": ("placement", "slot"),
+        "content": ("content", "contentkey", "itemid", "item"),
+        "rank": ("rank", "position"),
+        "propensity": ("propensity", "propensityscore"),
+        "policy": ("policy",),
+        "value": ("value",),
+        "outcome.impression": ("outcomeimpression", "impression"),
+        "outcome.click": ("outcomeclick", "click", "clicked"),
+        "outcome.conversion": ("outcomeconversion", "conversion", "converted"),
+        "items": ("items",),
+        "candidates": ("candidates",),
+    },
+)
+
+SHAPES: Final = {shape.name: shape for shape in (EVENTS, CUSTOMERS, CONTENTS, DECISIONS)}
 
 
 @lru_cache(maxsize=10_000)

@@ -7,6 +7,8 @@ import pytest
 
 from campaigns.models import Content, Placement
 from decisioning.customers.models import Consent, Customer, Event, Identity
+from decisioning.store.connection import patient
+from decisioning.store.profiles import Profiles
 
 from .conftest import Write, import_
 
@@ -50,6 +52,15 @@ def test_the_latest_word_on_consent_holds(write: Write, before: tuple[bool, int]
     Consent.objects.create(customer=customer, channel="email", granted=before[0], at=at, source="web")
     import_("customers", write("people.csv", f"key,consent.email,consent_at\nc-1,{said}\n"))
     assert Consent.objects.get().granted is after
+
+
+@pytest.mark.django_db
+def test_what_a_file_says_of_consent_is_in_the_profile_when_the_row_is_taken(write: Write) -> None:
+    for day, said in enumerate(("yes", "no"), 1):
+        row = f"key,consent.email,consent_at\nc-1,{said},2024-05-0{day}\n"
+        import_("customers", write(f"{said}.csv", row))
+        found = Profiles(patient()).find("user_id", "c-1", "x").profile
+        assert (found.facts.get("consents"), found.version) == (["email"] if said == "yes" else None, day)
 
 
 @pytest.mark.django_db
