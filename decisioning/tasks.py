@@ -34,7 +34,7 @@ from .flows import (
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
 from .flows.standing import standing
-from .store import counts, frames, months, publishing, snapshot, tallies, uploads
+from .store import counts, frames, layers, months, publishing, snapshot, tallies, uploads
 from .store.connection import once_a_minute, patient
 from .store.counting import count_new, give_up
 
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 # Batches one tick may handle before the next tick goes on.
 ROUNDS = 20
 MESSAGES = 100
+# A wave of scoring is given up when nothing came of it for so long.
+WAVE, WAVE_SECONDS = "scoring:{}", 120
 # Counting segments rests so many times as long as it took.
 RECOUNTING, RESTS = "segments:recounting", 10
 # Clusters are looked at so often; files that no manifest names are deleted after so long.
@@ -76,10 +78,26 @@ def keep_profiles() -> None:
 
 @shared_task
 def keep_scores() -> None:
-    """Score customers whose scores are missing or older than their facts or the active scorer."""
-    for _ in range(ROUNDS):
-        if not score.score_pending(clock.now()):
-            return
+    """Score customers whose scores are missing or of other facts; where many wait, all of them bucket by bucket."""
+    if (wave := score.wave()) is None:
+        for _ in range(ROUNDS):
+            if not score.score_pending():
+                return
+    # A wave goes on while somebody works on it; one whose tasks were lost is begun again a while later.
+    elif patient().set(WAVE.format(wave), 1, nx=True, ex=WAVE_SECONDS):
+        frames.refresh(clock.now())
+        for bucket in range(layers.BUCKETS):
+            score_bucket.delay(wave, bucket)
+
+
+@shared_task
+def score_bucket(wave: str, bucket: int) -> None:
+    """Everybody in one bucket of the all-customers frame."""
+
+    def go_on(scored: int) -> None:
+        patient().set(WAVE.format(wave), 1, ex=WAVE_SECONDS)
+
+    score.score_bucket(bucket, go_on)
 
 
 @shared_task

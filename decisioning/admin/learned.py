@@ -1,6 +1,6 @@
 """Learned things with their metrics, and snapshots, as pages to read; activating one asks and goes live."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from django.contrib import admin
@@ -12,13 +12,21 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import action, display
 
+from decisioning.console import card
 from decisioning.console.pages import ReadOnly, confirm, go_live
 from decisioning.console.tables import Row, rows_of, shown
+from decisioning.customers import profile
+from decisioning.customers.facts.catalogue import catalogue_facts
 from decisioning.engine.types import SnapshotData
+from decisioning.flows import promote
+from decisioning.learning.schema import FeatureSchema
 from decisioning.models import Artefact, Snapshot
 from decisioning.store import artefacts
 
 from . import clustering
+
+CARD: Final = "card"
+GATE: Final = "gate"
 
 
 @admin.register(Artefact)
@@ -26,11 +34,14 @@ class ArtefactAdmin(ReadOnly):
     """Scorers and clusterings, with what was measured of them."""
 
     change_form_template = "admin/decisioning/artefact.html"
-    fields = ["kind", "active", "trained_at", "created_at", "schema_hash", "size"]
+    fields = [
+        *("kind", "active", "trained_at", "created_at", "since", "until", "schema_hash", "size"),
+        *("parent", "former", "note"),
+    ]
     list_display = ["__str__", "kind", "active", "auc", "trained_at", "created_at"]
     list_filter = ["kind", "active"]
     ordering = ["-id"]
-    actions_detail = ["activate"]
+    actions_detail = ["activate", "rollback"]
     custom_urls = clustering.URLS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Artefact]:
@@ -42,9 +53,14 @@ class ArtefactAdmin(ReadOnly):
         return request.user.has_perm("decisioning.change_artefact")
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
-        """The active one cannot be activated."""
+        """The active one cannot be activated, and goes back to the scorer that it replaced."""
         artefact = self.get_object(request, str(object_id))
-        return [] if artefact is None or artefact.active else super().get_actions_detail(request, object_id)
+        if artefact is None:
+            return []
+        replaced = artefact.kind == Artefact.Kind.SCORER and artefact.former_id is not None
+        wanted = ("rollback" if replaced else "") if artefact.active else "activate"
+        found = super().get_actions_detail(request, object_id)
+        return [each for each in found if wanted and str(each.action_name).endswith(wanted)]
 
     @display(description="AUC")
     def auc(self, artefact: Artefact) -> str:
@@ -66,7 +82,8 @@ class ArtefactAdmin(ReadOnly):
         """With the metrics as tables."""
         artefact = self.get_object(request, object_id)
         tables = _tables(artefact.metrics) if artefact else []
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "tables": tables})
+        more = {"tables": tables, "card": _card(artefact) if artefact else None}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
     @action(description="Activate", permissions=["activate"], icon="check_circle")
     def activate(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -80,25 +97,65 @@ class ArtefactAdmin(ReadOnly):
 
         def do() -> str:
             try:
-                artefacts.activate(artefact)
-            except artefacts.Tampered as error:
+                artefacts.activate(artefact, f"by {request.user} in the admin")
+            except ValueError as error:
                 raise ValidationError(str(error)) from None
             go_live(request)
             return f"{artefact} is active."
 
+        refused = f" The gate refused it: {artefact.metrics['refused']}" if artefact.metrics.get("refused") else ""
         page = {
             "title": f"Activate {artefact}?",
-            "text": f"It replaces the active {artefact.get_kind_display()} in every decision.",
+            "text": f"It replaces the active {artefact.get_kind_display()} in every decision.{refused}",
             "button": "Activate",
         }
         return confirm(self, request, page, do, reverse("admin:decisioning_artefact_change", args=[object_id]))
 
+    @action(description="Go back to the former one", permissions=["activate"], icon="undo")
+    def rollback(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, then put the scorer that this one replaced back to work."""
+        artefact = self.get_object(request, object_id)
+        if artefact is None or not artefact.active or artefact.former is None:
+            raise Http404(f"Artefact {object_id} is not in use, or it replaced nothing.")
+
+        def do() -> str:
+            try:
+                former = promote.rollback()
+            except ValueError as error:
+                raise ValidationError(str(error)) from None
+            go_live(request)
+            return f"{former} is active again."
+
+        page = {
+            "title": f"Go back to {artefact.former}?",
+            "text": f"It replaces {artefact} in every decision, as it did before.",
+            "button": "Go back",
+        }
+        return confirm(self, request, page, do, reverse("admin:decisioning_artefact_changelist"))
+
+
+def _card(artefact: Artefact) -> card.Drawing | None:
+    """What the scorer's card shows, if one was made of it."""
+    if CARD not in artefact.metrics:
+        return None
+    try:
+        schema = FeatureSchema.from_dict(msgspec.json.decode(artefacts.read(artefact))["schema"])
+    except ValueError:
+        # Altered or unreadable: the figures still are what was measured.
+        return card.drawn(artefact.metrics[CARD], {})
+    facts = {name: fact.label for name, fact in catalogue_facts(profile.vocabulary()).items()}
+    return card.drawn(artefact.metrics[CARD], card.labels_of(schema, facts))
+
 
 def _tables(metrics: dict[str, Any]) -> list[tuple[str, list[Row]]]:
     """The metrics as tables: plain ones first, then one for each group."""
-    groups = {name: value for name, value in metrics.items() if isinstance(value, dict)}
-    plain = {name: value for name, value in metrics.items() if name not in groups}
+    groups = {name: value for name, value in metrics.items() if isinstance(value, dict) and name != CARD}
+    plain = {name: value for name, value in metrics.items() if name not in groups and name != CARD}
+    gate = groups.pop(GATE, {})
     named = [(name.capitalize(), rows_of(group)) for name, group in groups.items()]
+    if gate:
+        checks = [(one["name"], f"{'passed' if one['passed'] else 'failed'}: {one['words']}") for one in gate["checks"]]
+        named = [("Gate", [("verdict", gate["words"]), *checks]), *named]
     return [table for table in [("Metrics", rows_of(plain)), *named] if table[1]]
 
 

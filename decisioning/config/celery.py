@@ -46,6 +46,7 @@ app.conf.update(
     task_routes={
         "decisioning.tasks.refresh_everything": {"queue": LATER},
         "decisioning.tasks.refresh_bucket": {"queue": LATER},
+        "decisioning.tasks.score_bucket": {"queue": LATER},
         "decisioning.tasks.train_scorer": {"queue": LATER},
         "decisioning.tasks.cluster_customers": {"queue": LATER},
         "decisioning.tasks.compare_clusterings": {"queue": LATER},

@@ -1,5 +1,6 @@
 """What decisions are made with: artefacts, scores, snapshots, and the number of the last change."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -20,6 +21,12 @@ class Artefact(models.Model):
     active = models.BooleanField(default=False)
     trained_at = models.DateTimeField(help_text="By the product's clock.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    since = models.DateTimeField("learned from", null=True, help_text="The first moment it learned from.")
+    until = models.DateTimeField("learned until", null=True, help_text="Nothing after this moment was learned from.")
+    golden = models.JSONField(default=dict, db_default={}, help_text="Inputs, and the scores it gave them at first.")
+    note = models.TextField(blank=True, default="", db_default="", help_text="Why a person put it to work.")
+    parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="+", help_text="The champion it met.")
+    former = models.ForeignKey("self", models.SET_NULL, null=True, related_name="+", help_text="What it replaced.")
 
     class Meta:
         constraints = [
@@ -30,16 +37,36 @@ class Artefact(models.Model):
         return f"{self.kind} {self.pk}"
 
 
+class ScoredContents(models.Model):
+    """Which contents scores are of, in the order of their values. Kept once, not with every customer."""
+
+    keys = ArrayField(models.CharField(max_length=100))
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the keys: too many for an index.")
+
+    class Meta:
+        verbose_name_plural = "scored contents"
+
+    def __str__(self) -> str:
+        return f"{len(self.keys)} contents"
+
+
 class Score(models.Model):
     """A customer's score for every content, as the worker wrote them with one scorer."""
 
     customer = models.OneToOneField("customers.Customer", on_delete=models.CASCADE, primary_key=True)
-    artefact = models.ForeignKey(Artefact, on_delete=models.CASCADE, related_name="+")
-    values = models.JSONField(help_text="Content key to probability.")
-    at = models.DateTimeField(help_text="By the product's clock; older than the facts means: score again.")
+    # Written for everybody at once: that both are there is looked at once, not with every row.
+    artefact = models.ForeignKey(Artefact, on_delete=models.CASCADE, related_name="+", db_constraint=False)
+    contents = models.ForeignKey(ScoredContents, on_delete=models.CASCADE, related_name="+", db_constraint=False)
+    values = ArrayField(models.FloatField(), help_text="A chance for each of the contents, in their order.")
+    at = models.DateTimeField(help_text="Of when the facts are that it stands on; others by now mean: score again.")
 
     def __str__(self) -> str:
         return f"{self.customer_id} by scorer {self.artefact_id}"
+
+    @property
+    def by_content(self) -> dict[str, float]:
+        """{content key: chance}"""
+        return dict(zip(self.contents.keys, self.values, strict=True))
 
 
 class Snapshot(models.Model):

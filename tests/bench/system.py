@@ -141,7 +141,7 @@ class System:
         port = _any_port()
         own = {**variables, "PORT": str(port)}
         words = next(list(one.words) for one in demo.doors(own) if one.name == "web")
-        started = self._start(f"web-{port}", [*words[:-1], *options, words[-1]], own)
+        started = self.start(f"web-{port}", [*words[:-1], *options, words[-1]], own)
         self.wait_for(started)
         return started
 
@@ -149,7 +149,7 @@ class System:
         """A consumer as `make demo` starts it."""
         own = {"EMAIL_PORT": "0", "DECISIONING_MAIL_DIR": "", **variables}
         words = next(list(one.words) for one in demo.workers(own) if one.name == "consumer")
-        return self._start(f"consumer-{len(self.running)}", [*words, *options], variables)
+        return self.start(f"consumer-{len(self.running)}", [*words, *options], variables)
 
     def wait_for(self, web: Running) -> None:
         """Return when it answers; its last words are the error when it does not."""
@@ -178,7 +178,8 @@ class System:
         postgres.stop(self.place)
         self.place.remove_sockets()
 
-    def _start(self, name: str, words: list[str], variables: dict[str, str]) -> Running:
+    def start(self, name: str, words: list[str], variables: dict[str, str]) -> Running:
+        """A process of the product; its words go to a log of its own."""
         log = self.place.folder / f"{name}.log"
         log.unlink(missing_ok=True)
         self.running.append(Running(name, words, variables, log))
