@@ -5,13 +5,13 @@ times are the database's. docs/campaigns.md tells what a kill does in each state
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from .leases import held, move, told
@@ -25,6 +25,8 @@ SENDING_SECONDS = 120
 MOST_ATTEMPTS, ALONE_FROM = 5, 2
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 60, 6 * 3600
 REASON_LENGTH = 300
+
+DUE = Q(state=State.PENDING, due_at__lte=Now(), campaign__active=True)
 
 INSERT = """
 INSERT INTO campaigns_message (campaign_id, customer_id, trigger_key, step, due_at,
@@ -72,16 +74,17 @@ def owe(rows: Iterable[Owed]) -> int:
         return int(cursor.rowcount)
 
 
-def claim(limit: int, lease_seconds: float = LEASE_SECONDS) -> list[Message]:
-    """Take up to `limit` due messages of active campaigns, oldest first, for `lease_seconds`.
+def claim(limit: int, lease_seconds: float = LEASE_SECONDS, but: Q | None = None) -> list[Message]:
+    """Take up to `limit` due messages of active campaigns, oldest first, for `lease_seconds`; none of those in `but`.
 
     The attempt is counted and committed before anything is returned: work that kills its process counts too.
     Raises RuntimeError inside of a transaction, where nothing would be committed.
     """
     with transaction.atomic(durable=True):
-        due = Message.objects.filter(state=State.PENDING, due_at__lte=Now(), campaign__active=True)
+        due = Message.objects.filter(DUE)
         found = (
-            due.select_related("campaign__placement", "customer")
+            (due.exclude(but) if but else due)
+            .select_related("campaign__placement", "customer")
             .annotate(lease=Now() + timedelta(seconds=lease_seconds))
             .order_by("due_at", "id")
             .select_for_update(skip_locked=True, of=("self",))[:limit]
@@ -109,8 +112,18 @@ def _one_batch(found: Iterable[Any]) -> list[Any]:
     return list(takewhile(lambda message: message.attempts < ALONE_FROM, messages)) or messages[:1]
 
 
-def mark_sending(message: Message, recipient: str, subject: str, body: str, decision_id: UUID | None = None) -> bool:
-    """Note, before the mail server gets it, what is handed over; False means: do not send.
+def put_off(which: Q, limit: int, reason: str, wait_seconds: float) -> int:
+    """Let up to `limit` due messages of those in `which` wait, untouched but for the reason; how many."""
+    due = Message.objects.filter(DUE & which).order_by("due_at", "id").select_for_update(skip_locked=True, of=("self",))
+    with transaction.atomic(durable=True):
+        ids = list(due.values_list("pk", flat=True)[:limit])
+        return Message.objects.filter(pk__in=ids).update(reason=reason, due_at=Now() + timedelta(seconds=wait_seconds))
+
+
+def mark_sending(
+    message: Message, recipient: str, subject: str, body: str, now: datetime, decision_id: UUID | None = None
+) -> bool:
+    """Note, before the mail server gets it, what is handed over, and that it is a contact; False means: do not send.
 
     It is False when the lease ran out, somebody else has the message, or its campaign was paused meanwhile.
     """
@@ -118,12 +131,12 @@ def mark_sending(message: Message, recipient: str, subject: str, body: str, deci
     still = held(message, State.CLAIMED).filter(Exists(active), lease_until__gt=Now())
     lease_until = (message.lease_until or message.created_at) + timedelta(seconds=SENDING_SECONDS)
     handed = {"recipient": recipient, "subject": subject, "body": body, "decision_id": decision_id}
-    return move(message, still, state=State.SENDING, lease_until=lease_until, **handed)
+    return move(message, still, state=State.SENDING, lease_until=lease_until, contacted_at=now, **handed)
 
 
-def mark_sent(message: Message) -> bool:
-    """The mail server took it."""
-    return _settle(message, State.SENT, sent_at=Now())
+def mark_sent(message: Message, uncounted: bool = False) -> bool:
+    """The mail server took it; `uncounted`: the ledger of contacts has not heard of it."""
+    return _settle(message, State.SENT, sent_at=Now(), uncounted=uncounted)
 
 
 def mark_failed(message: Message, reason: str) -> bool:
@@ -131,13 +144,13 @@ def mark_failed(message: Message, reason: str) -> bool:
     return _settle(message, State.FAILED, reason)
 
 
-def mark_unknown(message: Message, reason: str) -> bool:
+def mark_unknown(message: Message, reason: str, uncounted: bool = False) -> bool:
     """The mail server may have it; nobody sends it again but a person who decides to."""
-    return _settle(message, State.UNKNOWN, reason)
+    return _settle(message, State.UNKNOWN, reason, uncounted=uncounted)
 
 
 def suppress(message: Message, reason: str) -> bool:
-    """It is not sent, on purpose: no consent, no address."""
+    """It is not sent, on purpose: no consent, no address, or enough was sent."""
     return _settle(message, State.SUPPRESSED, reason)
 
 
@@ -166,9 +179,10 @@ def recover() -> Recovered:
         state=State.FAILED, lease_until=None, reason=f"Given up: its sender stopped {MOST_ATTEMPTS} times."
     )
     pending = claimed.update(state=State.PENDING, lease_until=None, reason="Its sender stopped before sending.")
-    # The lease stays on an unknown message: a sender who is slow, not dead, may still tell what became of it.
+    # The lease stays on an unknown message: a sender who is slow, not dead, may still tell what became of it. It may
+    # have died before it could note the contact.
     unknown = late.filter(state=State.SENDING).update(
-        state=State.UNKNOWN, reason="Its sender stopped while handing it to the mail server."
+        state=State.UNKNOWN, reason="Its sender stopped while handing it to the mail server.", uncounted=True
     )
     return Recovered(pending, failed, unknown)
 
@@ -176,4 +190,6 @@ def recover() -> Recovered:
 def _settle(message: Message, state: str, reason: str = "", **changes: Any) -> bool:
     """End this claim. The row may have become unknown meanwhile: then what we know replaces that."""
     still = held(message, State.CLAIMED, State.SENDING, State.UNKNOWN)
+    if message.state == State.SENDING and state not in (State.SENT, State.UNKNOWN):
+        changes |= {"contacted_at": None}  # the customer did not get it
     return move(message, still, state=state, reason=told(reason, REASON_LENGTH), lease_until=None, **changes)

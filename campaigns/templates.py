@@ -11,7 +11,7 @@ from liquid.exceptions import LiquidError, ResourceLimitError
 from .limits import Limited, Template, refuse_loose_ranges
 
 LONGEST_TEMPLATE, LONGEST_TAG, LONGEST_GAP = 200_000, 5_000, 200
-# What a message gives its templates; see `decisioning.flows.deliver`.
+# What a message gives its templates; see `decisioning.flows.preparing`.
 VARIABLES = ("customer", "contents", "campaign", "unsubscribe_url", "now", "today")
 BLOCKS = ("if", "unless", "case", "for", "tablerow", "capture", "ifchanged", "comment")
 BRANCHES = ("else", "elsif", "when", "break", "continue")

@@ -212,6 +212,7 @@ class CampaignAdmin(Publishing):
         "placement",
         "subject",
         "body",
+        "ignores_limits",
         "active",
     ]
     list_display = ["name", "key", "channel", "trigger", "waits_for", "placement", "active", "messages_link"]

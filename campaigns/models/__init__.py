@@ -1,5 +1,6 @@
 """Everything about what is shown and sent that PostgreSQL keeps."""
 
+from .contacts import ContactLimit
 from .content import Content, Placement
 from .filters import Filter
 from .holdout import Holdout
@@ -10,6 +11,7 @@ from .windows import Window
 __all__ = [
     "Call",
     "Campaign",
+    "ContactLimit",
     "Content",
     "Filter",
     "Holdout",

@@ -34,6 +34,13 @@ class Campaign(models.Model):
     )
     subject = models.CharField(max_length=300, help_text="Liquid: {{ customer.… }}, {{ contents[0].title }}")
     body = models.TextField(help_text="HTML with Liquid.")
+    ignores_limits = models.BooleanField(
+        "ignores contact limits",
+        default=False,
+        db_default=False,
+        help_text="For what customers asked for or have to know, such as a receipt. It is sent whatever the contact "
+        "limits say, and counts in them.",
+    )
     active = models.BooleanField(default=True, help_text="Untick to hold every message not yet sent.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -70,6 +77,10 @@ class Message(models.Model):
     body = models.TextField(blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     sent_at = models.DateTimeField(null=True, blank=True)
+    # Since when it counts as a contact, by the product's clock: from when it is about to be handed over, unless it is
+    # known that the customer did not get it. `uncounted` is one that the ledger of contacts has not heard of yet.
+    contacted_at = models.DateTimeField(null=True, blank=True)
+    uncounted = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [
@@ -80,6 +91,8 @@ class Message(models.Model):
             models.Index(fields=["due_at"], name="message_due", condition=Q(state="pending")),
             # What was sent lately, to be told to the event log.
             models.Index(fields=["sent_at"], name="message_sent", condition=Q(state="sent")),
+            # What Redis has to hear of.
+            models.Index(fields=["id"], name="message_uncounted", condition=Q(uncounted=True)),
             # Whose holder may have died.
             models.Index(fields=["lease_until"], name="message_leased", condition=Q(state__in=["claimed", "sending"])),
         ]

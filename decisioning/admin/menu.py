@@ -49,6 +49,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         [
             ("Campaigns", "campaign", "campaigns", "campaign"),
             ("Messages", "outbox", "campaigns", "message"),
+            ("Contact limits", "notifications_paused", "campaigns", "contactlimit"),
             ("Webhooks", "webhook", "campaigns", "webhook"),
             ("Calls", "call_made", "campaigns", "call"),
         ],

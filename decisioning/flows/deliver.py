@@ -1,7 +1,7 @@
 """What the outbox owes in; messages sent, held back or given up, each with its reason in its own row, out.
 
-recover → claim → for each: consent and address → contents → text → mark → hand over → mark. Every step
-commits by itself: a broken message takes no other with it, and a kill leaves a state that says enough.
+recover → claim → for each: consent, address, limits → contents → text → mark → count → hand over → mark. Every
+step commits by itself: a broken message takes no other with it, and a kill leaves a state that says enough.
 """
 
 import logging
@@ -12,37 +12,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from traceback import format_tb
-from typing import Any, Protocol
-from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
+from django.db.models import Q
 
 from campaigns import outbox
-from campaigns.channels import Answer, EmailChannel, Mail, Outcome, compose, unsubscribe_url
-from campaigns.models import Message
-from campaigns.rendering import Rendered, RenderingError, render
+from campaigns.channels import Answer, EmailChannel, Outcome
+from campaigns.models import ContactLimit, Message
+from campaigns.models.contacts import limited
+from campaigns.rendering import RenderingError
 
-from ..customers.identity.family import head_of, last_word
-from ..customers.models import Identity
+from ..store import remembering
+from ..store.admission import Admission, Unknown
+from .preparing import Decide, NotAllowed, Ready, allowed_recipient, prepare
 
 log = logging.getLogger(__name__)
 
 # How long nobody tries a mail server that could not be reached.
 PAUSE_SECONDS = 15
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenContents:
-    """What the resolver chose for one message: the ledger's decision and the contents' fields, best first."""
-
-    decision_id: UUID | None
-    contents: list[dict[str, Any]]
-
-
-class Decide(Protocol):
-    """Chooses the contents of one customer's message for a placement."""
-
-    def __call__(self, customer_key: str, placement_key: str, now: datetime) -> ChosenContents: ...
+# Messages that are told in one batch why they wait.
+TOLD = 1_000
+# The customer has it, or may have it.
+REACHED = (Outcome.ACCEPTED, Outcome.UNKNOWN)
 
 
 Checkpoint = Callable[[str, Message], None]
@@ -53,7 +44,8 @@ class Delivered:
     """What one batch came to, in messages.
 
     `recovered` were left by dead senders. `released` went back untried: the time was up, the campaign paused,
-    or the mail server away, as one message (`unavailable`) found out. `lost` somebody else took over.
+    or the mail server away, as one message (`unavailable`) found out. `waiting` are limited, and nobody can say now
+    how often their customers were contacted. `lost` somebody else took over.
     """
 
     recovered: outbox.Recovered
@@ -65,20 +57,8 @@ class Delivered:
     unknown: int = 0
     released: int = 0
     unavailable: int = 0
+    waiting: int = 0
     lost: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A message that lacks only its hand-over."""
-
-    recipient: str
-    rendered: Rendered
-    mail: Mail
-
-
-class NotAllowed(Exception):
-    """Why this message must not be sent."""
 
 
 def go_on(step: str, message: Message) -> None:
@@ -99,11 +79,13 @@ def deliver(
     """
     counts: Counter[str] = Counter()
     recovered = outbox.recover()
+    remembering.note_uncounted()
+    admission = Admission(list(ContactLimit.objects.all()))
     stop_at = time.monotonic() + lease_seconds / 2
     with EmailChannel() as channel:
-        work = partial(_deliver_one, now=now, decide=decide, channel=channel, checkpoint=checkpoint)
+        work = partial(_deliver_one, now=now, decide=decide, channel=channel, admission=admission, after=checkpoint)
         while (room := limit - counts["claimed"]) > 0 and not _must_stop(counts, stop_at):
-            waiting = deque(outbox.claim(room, lease_seconds))
+            waiting = deque(outbox.claim(room, lease_seconds, but=_put_off(admission, counts)))
             if not waiting:
                 break
             counts["claimed"] += len(waiting)
@@ -123,24 +105,47 @@ def _work_off(waiting: deque[Message], work: Callable[[Message], str], counts: C
         counts["released"] += outbox.release(waiting, wait_seconds=pause)
 
 
+def _put_off(admission: Admission, counts: Counter[str]) -> Q | None:
+    """Which messages nobody takes now, because their limits cannot be kept; they are told why."""
+    reason = admission.check()
+    if not reason:
+        return None
+    which = limited()
+    counts["waiting"] += outbox.put_off(which, TOLD, reason, PAUSE_SECONDS)
+    return which
+
+
 def _must_stop(counts: Counter[str], stop_at: float) -> bool:
     return bool(counts["unavailable"]) or time.monotonic() >= stop_at
 
 
-def _deliver_one(message: Message, now: datetime, decide: Decide, channel: EmailChannel, checkpoint: Checkpoint) -> str:
+def _deliver_one(
+    message: Message,
+    now: datetime,
+    decide: Decide,
+    channel: EmailChannel,
+    admission: Admission,
+    after: Checkpoint,
+) -> str:
     """Bring one message to its end; returns the name of its count."""
-    checkpoint("claimed", message)
+    after("claimed", message)
     if trouble := channel.open():
         return _settle(message, trouble)
     try:
-        ready = _prepare(message, now, decide)
-        checkpoint("rendered", message)
+        recipient = allowed_recipient(message)
+        if reason := admission.refusal(message, now):
+            raise NotAllowed(reason)
+        ready = prepare(message, recipient, now, decide)
+        after("rendered", message)
         subject, html = ready.rendered.subject, ready.rendered.html
-        if not outbox.mark_sending(message, ready.recipient, subject, html, message.decision_id):
+        if not outbox.mark_sending(message, recipient, subject, html, now, message.decision_id):
             # Paused, or too slow. Where it still is ours it goes back; else somebody else has it.
             return "released" if outbox.release([message]) else "lost"
+        counted = _counted(admission, message, ready, now)
     except NotAllowed as reason:
         return _noted(outbox.suppress(message, str(reason)), "suppressed")
+    except Unknown as reason:
+        return _noted(bool(outbox.release([message], str(reason), PAUSE_SECONDS)), "waiting")
     except RenderingError as reason:
         return _noted(outbox.mark_failed(message, str(reason)), "failed")
     except (OperationalError, InterfaceError):
@@ -150,69 +155,47 @@ def _deliver_one(message: Message, now: datetime, decide: Decide, channel: Email
         trace = "".join(format_tb(error.__traceback__))
         log.error("message %s cannot be prepared: %s\n%s", message.pk, type(error).__name__, trace)
         return _noted(outbox.retry_later(message, f"{type(error).__name__}: {error}"), "retried")
-    checkpoint("sending", message)
+    after("sending", message)
     answer = channel.send(ready.mail)
-    checkpoint("handed", message)
-    count = _settle(message, answer)
-    checkpoint("settled", message)
+    after("handed", message)
+    count = _settle(message, answer, counted)
+    if answer[0] not in REACHED:
+        admission.withdraw(message, ready.capped)
+    after("settled", message)
     return count
 
 
-def _prepare(message: Message, now: datetime, decide: Decide) -> Ready:
-    """Everything that can go wrong before the mail server is involved."""
-    recipient = _allowed_recipient(message)
-    campaign = message.campaign
-    contents: list[dict[str, Any]] = []
-    if campaign.placement is not None:
-        chosen = decide(message.customer.key, campaign.placement.key, now)
-        message.decision_id, contents = chosen.decision_id, chosen.contents
-    rendered = render(campaign.subject, campaign.body, _variables(message, contents, now))
+def _counted(admission: Admission, message: Message, ready: Ready, now: datetime) -> bool:
+    """Take the message's place in the ledger of contacts; whether that was noted, which only a free one can do without.
+
+    It is asked once more after the row says that it is a contact: whatever fills the ledger anew from now on counts it,
+    and what filled it before is whole, so that no limit is passed while Redis loses its memory.
+    """
     try:
-        return Ready(recipient, rendered, compose(message, recipient, rendered))
-    except ValueError as error:
-        raise RenderingError(str(error)) from error
+        reason = admission.admit(message, ready.capped, now)
+    except Unknown:
+        if admission.of(message):
+            raise
+        return False
+    if reason:
+        # Whatever filled the ledger since the row was marked may have counted it.
+        admission.withdraw(message, ready.capped)
+        raise NotAllowed(reason)
+    return True
 
 
-def _allowed_recipient(message: Message) -> str:
-    """The customer's address, if they said yes to this channel. Read anew: a claim may be seconds old."""
-    channel = message.campaign.channel
-    consent = last_word(message.customer_id, channel)
-    if consent is None:
-        raise NotAllowed(f"The customer never consented to {channel}.")
-    if not consent.granted:
-        raise NotAllowed(f"The customer withdrew consent to {channel}.")
-    emails = Identity.objects.filter(customer_id=head_of(message.customer_id), kind=Identity.Kind.EMAIL)
-    newest = emails.order_by("-created_at", "-id").values_list("value", flat=True).first()
-    if not newest:
-        raise NotAllowed("The customer has no e-mail address.")
-    return newest
-
-
-def _variables(message: Message, contents: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
-    """What templates may name; `campaigns.templates.VARIABLES` lists the same for the form."""
-    customer, campaign = message.customer, message.campaign
-    return {
-        "customer": {**customer.traits, **customer.facts, "key": customer.key},
-        "contents": contents,
-        "campaign": {"key": campaign.key, "name": campaign.name},
-        "unsubscribe_url": unsubscribe_url(message.customer_id, campaign.channel),
-        "now": now,
-        "today": now.date(),
-    }
-
-
-def _settle(message: Message, answer: Answer) -> str:
+def _settle(message: Message, answer: Answer, counted: bool = True) -> str:
     """Write down what the mail server said."""
     outcome, reason = answer
     if outcome is Outcome.ACCEPTED:
-        return _noted(outbox.mark_sent(message), "sent")
+        return _noted(outbox.mark_sent(message, uncounted=not counted), "sent")
     if outcome is Outcome.REFUSED:
         return _noted(outbox.mark_failed(message, reason), "failed")
     if outcome is Outcome.LATER:
         return _noted(outbox.retry_later(message, reason), "retried")
     if outcome is Outcome.UNAVAILABLE:
         return _noted(bool(outbox.release([message], reason, PAUSE_SECONDS)), "unavailable")
-    return _noted(outbox.mark_unknown(message, reason), "unknown")
+    return _noted(outbox.mark_unknown(message, reason, uncounted=not counted), "unknown")
 
 
 def _noted(ours: bool, count: str) -> str:

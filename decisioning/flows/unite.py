@@ -15,6 +15,7 @@ from ..customers.identity.evidence import STRENGTH
 from ..customers.identity.family import head_of
 from ..customers.identity.merging import Changed, apply
 from ..customers.models import Identity, Link, Merge, Proposal
+from ..store import publishing
 from .propose import propose, propose_claimed
 from .react import resettle
 
@@ -96,6 +97,7 @@ def _in_turn() -> None:
 def _apply(identities: Iterable[Identity], by: int | None, now: datetime, *, quiet: bool = False) -> Changed:
     changed = apply([one.pk for one in identities], now, by=by, wait=True)
     resettle(changed.customers, now, quiet=quiet)
+    publishing.part(changed.undone)
     return changed
 
 

@@ -17,7 +17,8 @@ if not apps.ready:
 from django.db import connection
 
 from campaigns.models import Message
-from decisioning.flows.deliver import ChosenContents, deliver
+from decisioning.flows.deliver import deliver
+from decisioning.flows.preparing import ChosenContents
 
 NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
 

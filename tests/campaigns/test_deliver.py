@@ -15,7 +15,8 @@ from campaigns.models import Campaign, Content, Message, Placement
 from decisioning.customers.models import Consent, Identity
 from decisioning.flows import deliver as deliver_module
 from decisioning.flows import message as message_module
-from decisioning.flows.deliver import ChosenContents, Delivered, deliver
+from decisioning.flows.deliver import Delivered, deliver
+from decisioning.flows.preparing import ChosenContents
 from decisioning.models import Decision
 from decisioning.store import snapshot
 

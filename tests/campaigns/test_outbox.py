@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -14,10 +14,11 @@ from campaigns.outbox import Owed, claim
 from .conftest import let_leases_run_out, let_waits_end, make_campaign, make_customer, owe, states
 
 State = Message.State
+NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
 
 
 def sending(message: Message) -> bool:
-    return outbox.mark_sending(message, "ann@mail.example", "Hello", "<p>Hello</p>")
+    return outbox.mark_sending(message, "ann@mail.example", "Hello", "<p>Hello</p>", NOW)
 
 
 def test_it_owes_a_message_once(campaign: Campaign) -> None:
@@ -121,7 +122,8 @@ def test_it_keeps_what_is_handed_over(campaign: Campaign) -> None:
     [message] = claim(10)
     assert sending(message)
     stored = Message.objects.get()
-    assert (stored.recipient, stored.subject, stored.body) == ("ann@mail.example", "Hello", "<p>Hello</p>")
+    told = (stored.recipient, stored.subject, stored.body, stored.contacted_at)
+    assert told == ("ann@mail.example", "Hello", "<p>Hello</p>", NOW)
     assert outbox.mark_sent(message)
     stored.refresh_from_db()
     assert stored.state == State.SENT and stored.sent_at is not None and stored.lease_until is None
