@@ -1,6 +1,7 @@
 """Comes in: nothing. Goes out: hypothesis strategies for streams of events full of edges, and what facts they give."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,6 +89,8 @@ _query = st.fixed_dictionaries(
     {}, optional={"query": st.one_of(st.sampled_from(("Tea", " tea ", "oat  MILK", "x" * 150)), _odd)}
 )
 _look = st.fixed_dictionaries({}, optional={"category": _thing})
+_contents = st.sampled_from((*map(str, range(14)), "x" * 100, "x" * 101, ""))
+_click = st.fixed_dictionaries({}, optional={"content": st.one_of(_contents, _contents, _contents, _odd)})
 
 # -- contexts: few, so that they meet again, and some that nobody would expect
 
@@ -134,7 +137,8 @@ _KINDS = (
     ("track", "Products Searched", _as_text(_query)),
     ("track", "Products Searched", _as_text(_query)),
     ("track", "Content Viewed", _as_text(_others)),
-    ("track", "Content Clicked", _as_text(_others)),
+    ("track", "Content Clicked", _as_text(_click)),
+    ("track", "Content Clicked", _as_text(_click)),
     ("track", "Content Converted", _as_text(_others)),
     ("track", "Message Sent", _as_text(_others)),
     ("track", "Message Opened", _as_text(_others)),
@@ -256,13 +260,18 @@ def expected(
     words: Vocabulary,
     wanted: dict[str, History],
     customs: Customs = NONE,
+    consents: Sequence[str] = (),
 ) -> list[dict[str, str]]:
-    """The facts of each customer from the frame of all events, each as the JSON text that is stored."""
+    """The facts of each customer from the frame of all events, each as the JSON text that is stored.
+
+    Every other customer allows the channels of `consents`.
+    """
     log = frame_of(crowd)
     told = [traits_told([event for event in stream if event.timestamp <= now]) for stream in crowd]
     traits = [msgspec.json.encode(one).decode() for one in told]
     people = pl.DataFrame(
-        {"customer_id": range(len(crowd)), "traits": traits}, {"customer_id": pl.Int64, "traits": pl.String}
+        {"customer_id": range(len(crowd)), "traits": traits, "consents": consents_of(crowd, consents)},
+        {"customer_id": pl.Int64, "traits": pl.String, "consents": pl.List(pl.String)},
     )
     facts = facts_frame(log, people, now, words)
     known = log.filter(pl.col("timestamp") <= now)
@@ -270,6 +279,11 @@ def expected(
     whole = with_customs(facts.hstack(heard.drop("customer_id")), customs)
     rows = whole.drop("customer_id").iter_rows(named=True)
     return [as_stored({name: from_frame(value) for name, value in row.items()}) for row in rows]
+
+
+def consents_of(crowd: Sequence[object], consents: Sequence[str]) -> list[Sequence[str]]:
+    """What each allows: every other one `consents`, the others nothing."""
+    return [consents if number % 2 else () for number in range(len(crowd))]
 
 
 def as_stored(facts: dict[str, Any]) -> dict[str, str]:

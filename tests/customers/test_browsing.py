@@ -8,11 +8,13 @@ import pytest
 
 from decisioning.customers.facts.contexts import NOWHERE, Where, read_context
 from decisioning.customers.facts.deriving import derive
-from decisioning.customers.facts.folding import fold
+from decisioning.customers.facts.expiring import next_change, thresholds
+from decisioning.customers.facts.folding import fold, merge
 from decisioning.customers.facts.ranking import GRID, NAMES
 from decisioning.customers.facts.shopping import MOST_ITEMS, read_query
 from decisioning.customers.facts.state import FoldedEvent, pack
 from decisioning.customers.facts.vocabulary import Vocabulary
+from rules.language import parse
 from tests.customers.happenings import AGENTS, NOW, as_stored, expected
 
 PHONE, DESKTOP, TABLET, UNKNOWN = AGENTS
@@ -151,6 +153,38 @@ def test_the_click_rate_is_missing_where_nothing_was_shown() -> None:
     shown = [event("Content Viewed", hours * HOUR) for hours in range(1, 5)]
     assert facts(*shown, event("Content Clicked", HOUR))["content_click_rate_90d"] == 0.25
     assert "content_click_rate_90d" not in facts(event("Content Clicked", HOUR))
+
+
+def clicked(content: Any, ago: timedelta) -> FoldedEvent:
+    return event("Content Clicked", ago, {"content": content})
+
+
+def test_the_contents_clicked_last_are_listed_once_each_the_newest_first() -> None:
+    clicks = [clicked(f"c-{number % 12}", (number + 1) * HOUR) for number in range(24)]
+    assert facts(*clicks)["clicked_contents"] == [f"c-{number}" for number in range(10)]
+    assert facts(*clicks, clicked("c-11", MINUTE))["clicked_contents"][:2] == ["c-11", "c-0"]
+
+
+def test_a_click_is_remembered_for_ninety_days_to_the_microsecond() -> None:
+    click, later = clicked("apple", HOUR), NOW - HOUR + timedelta(days=90)
+    assert facts(click, now=later - timedelta(microseconds=1))["clicked_contents"] == ["apple"]
+    assert "clicked_contents" not in facts(click, now=later)
+    asked = thresholds([parse('clicked_contents CONTAINS "apple"')])
+    assert next_change(fold(None, [click], {}, NOW), NOW, Vocabulary(), {}, asked) == later
+
+
+def test_the_clicks_of_two_identities_are_one_list() -> None:
+    halves = [[clicked(f"c-{number}", (number + 1) * HOUR) for number in range(first, 12, 2)] for first in (0, 1)]
+    halves[1].append(clicked("c-4", MINUTE))
+    whole = merge([fold(None, half, {}, NOW) for half in halves])
+    newest = [4, 0, 1, 2, 3, 5, 6, 7, 8, 9]
+    assert derive(whole, NOW, Vocabulary(), {})["clicked_contents"] == [f"c-{number}" for number in newest]
+
+
+@pytest.mark.parametrize("content", [None, 5, "", "x" * 101, ["apple"]])
+def test_a_click_on_nothing_that_can_be_a_content_is_counted_and_not_listed(content: Any) -> None:
+    found = facts(clicked(content, HOUR))
+    assert (found["contents_clicked_30d"], found.get("clicked_contents")) == (1, None)
 
 
 # -- devices and places

@@ -176,6 +176,16 @@ def test_training_rows_equal_the_facts_of_just_before(crowd: tuple[pl.DataFrame,
         assert one["share_dairy"] == row["share_dairy"]
 
 
+def test_what_is_allowed_now_says_nothing_of_the_past(crowd: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    events, customers = crowd
+    said = customers.with_columns(consents=pl.lit(["email"], pl.List(pl.String)))
+    moments = pl.DataFrame(
+        {"customer_id": [3], "moment": [NOW]}, {"customer_id": pl.Int64, "moment": pl.Datetime("us", "UTC")}
+    )
+    assert facts_as_of(events, said, moments, WORDS)["consents"].to_list() == [None]
+    assert set(facts_frame(events, said, NOW, WORDS)["consents"].to_list()[0]) == {"email"}
+
+
 def test_training_rows_without_moments_have_every_column(crowd: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     events, customers = crowd
     nothing = pl.DataFrame(schema={"customer_id": pl.Int64, "moment": pl.Datetime("us", "UTC")})

@@ -1,7 +1,7 @@
 """The fold: one customer's facts from a state are those from the frame of all events, whatever the order and split."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -24,6 +24,7 @@ from tests.customers.happenings import (
     ZONES,
     as_stored,
     asked,
+    consents_of,
     crowds,
     expected,
     moments,
@@ -36,11 +37,14 @@ from tests.examples import examples
 Histories = dict[str, History]
 LATER = NOW + timedelta(days=2)
 dice = st.randoms(use_true_random=False)
+channels = st.lists(st.sampled_from(("email", "push")), unique=True).map(sorted)
 
 
-def derived(state: State, now: datetime, words: Vocabulary, wanted: Mapping[str, History]) -> dict[str, str]:
+def derived(
+    state: State, now: datetime, words: Vocabulary, wanted: Mapping[str, History], consents: Sequence[str] = ()
+) -> dict[str, str]:
     """The facts as stored, from the state as stored."""
-    return as_stored(derive(unpack(pack(state)), now, words, wanted))
+    return as_stored(derive(unpack(pack(state)), now, words, wanted, consents=consents))
 
 
 def folded_in_parts(stream: list[FoldedEvent], wanted: Histories, chance: random.Random, now: datetime = NOW) -> State:
@@ -54,13 +58,14 @@ def folded_in_parts(stream: list[FoldedEvent], wanted: Histories, chance: random
 
 
 @examples(60)
-@given(crowds, vocabularies, asked, st.just(NOW) | moments, st.integers(0, 400))
+@given(crowds, vocabularies, asked, st.just(NOW) | moments, st.integers(0, 400), channels)
 def test_folding_gives_every_fact_that_the_frame_gives(
-    crowd: list[list[FoldedEvent]], words: Vocabulary, wanted: Histories, now: datetime, days: int
+    crowd: list[list[FoldedEvent]], words: Vocabulary, wanted: Histories, now: datetime, days: int, said: list[str]
 ) -> None:
-    for stream, facts in zip(crowd, expected(crowd, now, words, wanted), strict=True):
+    everybody = expected(crowd, now, words, wanted, consents=said)
+    for stream, allowed, facts in zip(crowd, consents_of(crowd, said), everybody, strict=True):
         for clock in (now, now - timedelta(days=days)):
-            assert derived(fold(None, stream, wanted, clock), now, words, wanted) == facts
+            assert derived(fold(None, stream, wanted, clock), now, words, wanted, allowed) == facts
 
 
 @examples(120)

@@ -14,7 +14,8 @@ from django.db.models import QuerySet, TextField
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 
-from decisioning.console.searching import Filters, OutOfTime, choice, moment, read, text
+from decisioning.console.searching import Filters, choice, moment, read, text
+from decisioning.store.limiting import OutOfTime
 
 from ..intake.ingest import digest_of
 from ..intake.partitions import leaves, moment_of

@@ -36,6 +36,8 @@ SOURCES: Final[Mapping[str, tuple[str, str]]] = {
     "BASKETS": ("Baskets, searches and views", "Product Added, Product Removed, Cart Viewed, Order Completed"),
     "CHECKOUTS": ("Baskets, searches and views", "Checkout Started, Order Completed"),
     "SEARCHES": ("Baskets, searches and views", "Products Searched"),
+    "CLICKS": ("Events and responses", "Content Clicked"),
+    "CONSENTS": ("Events and responses", "what was written down of consents and refusals"),
     "VIEWS": ("Baskets, searches and views", "Product Viewed"),
     "PLACES": ("Devices and places", "the context of events"),
     "DEVICES": ("Devices and places", "the context of events"),

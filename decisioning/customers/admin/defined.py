@@ -6,7 +6,8 @@ from typing import Any, Final
 from django.http import HttpRequest
 
 from decisioning.console.tables import shown
-from decisioning.flows.define import FEWER, OutOfTime, Preview, preview, sample
+from decisioning.flows.define import FEWER, Preview, preview, sample
+from decisioning.store.limiting import OutOfTime
 from rules.language.formula_check import Judged
 from rules.language.formulas import formula_text
 from rules.models import Recompute

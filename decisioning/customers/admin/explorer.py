@@ -15,11 +15,12 @@ from django.utils.timesince import timesince
 
 from decisioning.config import clock
 from decisioning.console.pages import ReadOnly
+from decisioning.store.limiting import OutOfTime
 
 from ..intake.ingest import digest_of
 from ..intake.partitions import moment_of
 from ..models import Event, Pending, PlannedEvent, Receipt
-from .asking import PAGE, Answer, OutOfTime, Question, answer, live
+from .asking import PAGE, Answer, Question, answer, live
 from .reading import (
     arrived,
     as_row,

@@ -15,6 +15,7 @@ from decisioning.console.pages import ReadOnly
 from rules.models import Membership, Segment
 
 from ..models import Customer, Identity
+from . import what_if
 from .counting import Capped
 from .finding import find
 from .person import story
@@ -113,8 +114,17 @@ class CustomerAdmin(Uniting, ReadOnly):
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **told})
 
     def get_custom_urls(self) -> tuple[Any, ...]:
-        """The whole timeline, and what unites and parts customers."""
-        return (("<int:pk>/timeline/", "customers_customer_timeline", self.timeline), *super().get_custom_urls())
+        """The whole timeline, what if, and what unites and parts customers."""
+        return (
+            ("<int:pk>/timeline/", "customers_customer_timeline", self.timeline),
+            ("<int:pk>/what-if/", "customers_customer_what_if", self.what_if),
+            *super().get_custom_urls(),
+        )
+
+    def what_if(self, request: HttpRequest, model_admin: Any, pk: int) -> HttpResponse:
+        """What the scorer would say if the customer were otherwise."""
+        customer = self.seen(request, pk)
+        return what_if.page(request, customer, {**self.admin_site.each_context(request), "opts": self.opts})
 
     def timeline(self, request: HttpRequest, model_admin: Any, pk: int) -> HttpResponse:
         """Everything that happened with a customer, a page at a time."""

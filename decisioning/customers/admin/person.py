@@ -19,8 +19,9 @@ from rules.models import Membership
 
 from ..facts import state
 from ..identity.evidence import STRENGTH
-from ..identity.family import members_of
-from ..models import Consent, Customer, Event, Identity, Link, Merge, Pending, State
+from ..identity.family import last_words
+from ..models import Customer, Event, Identity, Link, Merge, Pending, State
+from .contacted import contacts_of
 from .reading import arrived, customer_url, event_url, events_behind
 from .timeline import KINDS, page
 
@@ -68,7 +69,8 @@ def story(customer: Customer, request: HttpRequest) -> dict[str, Any]:
         "left_out": customer.identities.count() - len(identities),
         "traits": traits_of(customer, identities),
         "facts": rows_of(customer.facts, {name: fact.label for name, fact in catalogue.current().facts.items()}),
-        "consents": consents_of(customer),
+        "consents": last_words(customer.pk),
+        "contacted": contacts_of(customer),
         **stays_of(customer),
         "merges": merges_of(customer),
         "open_links": [_open(link, ids) for link in links if not link.followed],
@@ -233,12 +235,3 @@ def waiting_of(ids: Sequence[int]) -> list[dict[str, Any]]:
         {"url": event_url(row.pk), "at": arrived(row.pk), "problem": row.problem, "attempts": row.attempts}
         for row in found
     ]
-
-
-def consents_of(customer: Customer) -> list[Consent]:
-    """The last word for each channel, of this customer and of all who are one with them."""
-    said = Consent.objects.filter(customer_id__in=members_of(customer.pk)).select_related("customer")
-    last: dict[str, Consent] = {}
-    for consent in said.order_by("channel", "-at", "granted"):
-        last.setdefault(consent.channel, consent)
-    return list(last.values())

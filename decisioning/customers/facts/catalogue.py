@@ -12,7 +12,7 @@ from decisioning.customers.facts.browsing import basket_facts, search_facts, vie
 from decisioning.customers.facts.buying import discount_facts, money_facts, order_facts
 from decisioning.customers.facts.formulas import BuiltIn, Source
 from decisioning.customers.facts.ranking import rfm_facts
-from decisioning.customers.facts.responding import content_facts, coupon_facts, message_facts
+from decisioning.customers.facts.responding import consent_facts, content_facts, coupon_facts, message_facts
 from decisioning.customers.facts.tastes import rhythm_facts, share_facts, since_facts, taste_facts, trait_facts
 from decisioning.customers.facts.visiting import activity_facts, device_facts, place_facts, session_facts
 from decisioning.customers.facts.vocabulary import Vocabulary
@@ -35,6 +35,7 @@ def built_in_facts(vocabulary: Vocabulary) -> tuple[BuiltIn, ...]:
         coupon_facts(),
         content_facts(),
         message_facts(),
+        consent_facts(),
         basket_facts(),
         search_facts(),
         view_facts(),

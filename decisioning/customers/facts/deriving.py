@@ -1,6 +1,6 @@
 """A customer's state and a moment come in; the customer's facts come out, as they are stored."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -24,18 +24,19 @@ def derive(
     histories: Mapping[str, History],
     only: Collection[str] | None = None,
     customs: Customs = NONE,
+    consents: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Every fact there is at `now`, or those of `only`: JSON values (dates as RFC 3339 texts), missing ones left out.
 
     The same as `frame.facts_frame`, the columns of `rules.language.history` and `custom.with_customs` give from all the
-    state's events with timestamp ≤ now; `histories` holds those that the custom facts read. `now` must not lie before
-    the moment the state was last folded or pruned at; without a zone it is a `TypeError`. A `frozenset` as `only` is
-    quickest: what it asks for is looked up once.
+    state's events with timestamp ≤ now; `histories` holds those that the custom facts read, `consents` the channels the
+    customer allows, by name. `now` must not lie before the moment the state was last folded or pruned at; without a
+    zone it is a `TypeError`. A `frozenset` as `only` is quickest: what it asks for is looked up once.
     """
     clock = micros_of(now)
     if state.ahead:
         state = matured(state, now, histories)
-    seen = Seen(state, clock, clock_of(vocabulary.time_zone))
+    seen = Seen(state, clock, clock_of(vocabulary.time_zone), consents)
     needed = None if only is None else read_for(frozenset(only), customs)
     plan = plan_of(vocabulary, needed)
     found = {name: value for name, one in plan if (value := one(seen)) is not None}

@@ -19,10 +19,20 @@ from typing import Final
 from decisioning.customers.facts import activity, baskets, counting, hearing, sighting
 from decisioning.customers.facts.activity import least
 from decisioning.customers.facts.counting import COUNTED
-from decisioning.customers.facts.events import BASKET, CHECKOUT, DONE, ORDER, PASSIVE, REDEEMED, SEARCHED, VIEWED
+from decisioning.customers.facts.events import (
+    BASKET,
+    CHECKOUT,
+    CLICKED,
+    DONE,
+    ORDER,
+    PASSIVE,
+    REDEEMED,
+    SEARCHED,
+    VIEWED,
+)
 from decisioning.customers.facts.measures import DAY, YEAR
 from decisioning.customers.facts.ordering import bought, renumbered, tidied
-from decisioning.customers.facts.properties import coupons_of, read_redemption
+from decisioning.customers.facts.properties import coupons_of, read_content, read_redemption
 from decisioning.customers.facts.shopping import read_category, read_query, read_touches
 from decisioning.customers.facts.state import FoldedEvent, Redeemed, State, Touch, micros_of, pack, unpack
 from decisioning.customers.facts.telling import tell, told_by, traits_of
@@ -33,7 +43,7 @@ __all__ = ["fold", "matured", "merge", "prune", "traits_of"]
 AT: Final = attrgetter("at")
 LASTING: Final = YEAR * DAY  # the longest window of a built-in fact
 VIEWED_FOR: Final = 90  # days
-QUERIES: Final = 5  # that are kept, the newest
+QUERIES, CONTENTS = 5, 10  # that are kept, the newest
 
 
 def fold(state: State | None, events: Sequence[FoldedEvent], histories: Mapping[str, History], now: datetime) -> State:
@@ -100,15 +110,20 @@ def _touch(state: State, event: FoldedEvent, at: int) -> None:
 
 def _search(state: State, event: FoldedEvent, at: int) -> None:
     if query := read_query(event.properties):
-        _ask(state.searched, query, at)
+        _renew(state.searched, query, at, QUERIES)
 
 
-def _ask(searched: dict[str, int], query: str, at: int) -> None:
-    """Keep the newest queries, each with the last time it was asked; of two asked at once the first by name."""
-    searched[query] = max(at, searched.get(query, at))
-    if len(searched) > QUERIES:
-        oldest = min(searched.values())
-        del searched[max(one for one in searched if searched[one] == oldest)]
+def _click(state: State, event: FoldedEvent, at: int) -> None:
+    if content := read_content(event.properties):
+        _renew(state.clicked, content, at, CONTENTS)
+
+
+def _renew(newest: dict[str, int], name: str, at: int, most: int) -> None:
+    """Keep the newest names, each with the last time it came; of two at the same moment the first by name."""
+    newest[name] = max(at, newest.get(name, at))
+    if len(newest) > most:
+        oldest = min(newest.values())
+        del newest[max(one for one in newest if newest[one] == oldest)]
 
 
 def _view(state: State, event: FoldedEvent, at: int) -> None:
@@ -119,6 +134,7 @@ SPECIAL: Final = {
     ORDER: _buy,
     REDEEMED: _redeem,
     SEARCHED: _search,
+    CLICKED: _click,
     VIEWED: _view,
     **dict.fromkeys(BASKET, _touch),
 }
@@ -137,7 +153,9 @@ def merge(states: Iterable[State]) -> State:
         counting.join(whole.counted, state.counted)
         counting.join(whole.viewed, state.viewed)
         for query, at in state.searched.items():
-            _ask(whole.searched, query, at)
+            _renew(whole.searched, query, at, QUERIES)
+        for content, at in state.clicked.items():
+            _renew(whole.clicked, content, at, CONTENTS)
         sighting.join(whole, state)
         for told in state.told:
             tell(whole.told, told)

@@ -38,11 +38,13 @@ class Source(Enum):
     BASKETS = "baskets"  # products, value (units), age (of the last touch): one row an open basket
     CHECKOUTS = "checkouts"  # age: one row a checkout without an order within a day
     SEARCHES = "searches"  # query, age (of the last): one row a customer and query, last 90 days
+    CLICKS = "clicks"  # content, age (of the last): one row a customer and content, last 90 days
     VIEWS = "views"  # category, number, hour_age (of the last): one row a customer and category, last 90 days
     PLACES = "places"  # one row a customer: what `contexts.Where` has, as last told
     DEVICES = "devices"  # device, days, systems (in 30 days): one row a customer and device, last 90 days
     COUNTRIES = "countries"  # country, days: one row a customer and country, last 90 days
     FACTS = "facts"  # every fact before it in the list, one row a customer
+    CONSENTS = "consents"  # "allowed": channels by name, null without any; what the customer said, and no event
     TRAITS = "traits"  # "declared <trait>" for each trait
 
 

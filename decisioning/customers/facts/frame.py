@@ -7,8 +7,8 @@
 
 Frames: `events` has customer_id (Int64), message_id, name (String), timestamp (Datetime UTC), properties
 (JSON text) and optionally type and context (JSON text); `customers` has customer_id and optionally traits (JSON
-text). Duplicate message ids count once; order is no matter. Whoever asks twice calls `prepare` first and hands in
-what it returns.
+text) and consents (a list of channels, by name). Duplicate message ids count once; order is no matter. Whoever asks
+twice calls `prepare` first and hands in what it returns.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -44,6 +44,8 @@ __all__ = [
     "vocabulary_of",
 ]
 
+SAID: Final = (Source.CONSENTS, Source.TRAITS)
+"""What `customers` tell of themselves, and no event."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -75,8 +77,8 @@ def facts_as_of(
 
     Only events strictly before the moment count, so what happens at it (the impression itself) is no input.
     Without a `vocabulary` each moment is cut by the one that could be learned just before it; facts that were
-    not known then are null. Traits have no history and are taken as they are. The cost is one `facts_frame`
-    without decoding for every distinct moment.
+    not known then are null. Traits have no history and are taken as they are; what was allowed then is not known.
+    The cost is one `facts_frame` without decoding for every distinct moment.
     """
     everything = prepare(events)
     parts = [
@@ -99,7 +101,7 @@ def facts_of_moment(
 ) -> pl.DataFrame:
     known = everything.before(moment, inclusive=False)
     words = vocabulary or vocabulary_of(known, customers, moment, time_zone)
-    asked = customers.filter(pl.col("customer_id").is_in(wanted.unique().to_list()))
+    asked = customers.filter(pl.col("customer_id").is_in(wanted.unique().to_list())).drop("consents", strict=False)
     facts = facts_at(known.of(wanted), asked, moment, words)
     return facts.select(pl.lit(moment, UTC_STAMP).alias("moment"), pl.all())
 
@@ -165,10 +167,9 @@ def facts_at(
     # A small negative number is rounded to −0.0, which is no other value than 0.0 (but is written otherwise).
     rounded = pl.col(pl.Float64).round(DIGITS)
     frame = frame.with_columns(pl.when(rounded == 0).then(0.0).otherwise(rounded).name.keep())
-    if any(fact.source is Source.TRAITS for fact in asked):
+    if said := [fact.expression.alias(fact.name) for fact in asked if fact.source in SAID]:
         frame = frame.join(declared(customers, vocabulary), on="customer_id", how="left", maintain_order="left")
-    traits = [fact.expression.alias(fact.name) for fact in asked if fact.source is Source.TRAITS]
-    return frame.with_columns(traits).select("customer_id", *(fact.name for fact in asked))
+    return frame.with_columns(said).select("customer_id", *(fact.name for fact in asked))
 
 
 def with_parts(asked: Sequence[BuiltIn], vocabulary: Vocabulary) -> list[BuiltIn]:
@@ -208,10 +209,14 @@ def with_aggregates(frame: pl.DataFrame, table: pl.DataFrame, facts: Sequence[Bu
 
 
 def declared(customers: pl.DataFrame, vocabulary: Vocabulary) -> pl.DataFrame:
-    """customer_id and a column `declared <trait>` for each trait; a value of another type is null."""
+    """customer_id, `allowed` (channels) and a column `declared <trait>` for each trait; a wrong type is null."""
     rows = customers.unique("customer_id", keep="first", maintain_order=True)
     texts = rows["traits"] if "traits" in rows.columns else [None] * rows.height
-    ids = rows.select(pl.col("customer_id").cast(pl.Int64))
+    consents = pl.col("consents") if "consents" in rows.columns else pl.lit(None)
+    channels = consents.cast(pl.List(pl.String))
+    ids = rows.select(
+        pl.col("customer_id").cast(pl.Int64), pl.when(channels.list.len() > 0).then(channels).alias("allowed")
+    )
     traits = read_traits(texts, dict(vocabulary.traits))
     return ids.with_columns(traits.rename(lambda trait: f"declared {trait}"))
 

@@ -11,7 +11,7 @@ import polars as pl
 from decisioning.customers.facts import events as names
 from decisioning.customers.facts.contexts import Where
 from decisioning.customers.facts.measures import believable, units
-from decisioning.customers.facts.properties import read_orders, read_redemptions
+from decisioning.customers.facts.properties import read_content, read_orders, read_redemptions
 from decisioning.customers.facts.shopping import read_category, read_query, read_touches
 from decisioning.customers.facts.sighting import read_contexts
 
@@ -29,6 +29,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "touches": {**_KEYS, "kind": pl.Int8, "product": pl.String, "quantity": pl.Int64, "price": pl.Int64},
     "searches": {**_KEYS, "query": pl.String},
     "views": {**_KEYS, "category": pl.String},
+    "clicks": {**_KEYS, "content": pl.String},
     "contexts": {**_KEYS, **dict.fromkeys(Where._fields, pl.String)},
 }
 """The columns of each table of `Prepared`."""
@@ -54,6 +55,7 @@ class Prepared:
     touches: pl.DataFrame = field(default_factory=partial(_empty, "touches"))
     searches: pl.DataFrame = field(default_factory=partial(_empty, "searches"))
     views: pl.DataFrame = field(default_factory=partial(_empty, "views"))
+    clicks: pl.DataFrame = field(default_factory=partial(_empty, "clicks"))
     contexts: pl.DataFrame = field(default_factory=partial(_empty, "contexts"))
 
     def tables(self) -> dict[str, pl.DataFrame]:
@@ -106,6 +108,7 @@ def prepare(events: pl.DataFrame | Prepared) -> Prepared:
         touches=touch_rows(of(*names.BASKET)),
         searches=_read(searched, "query", read_query).filter(pl.col("query") != ""),
         views=_read(viewed, "category", read_category),
+        clicks=_read(of(names.CLICKED), "content", read_content).filter(pl.col("content") != ""),
         contexts=context_rows(tidy.filter("active")),
     )
 

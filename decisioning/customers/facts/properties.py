@@ -42,10 +42,17 @@ class Redemption(msgspec.Struct, gc=False):
     content_key: str | None = None
 
 
+class Click(msgspec.Struct, gc=False):
+    """What facts read from the properties of `Content Clicked`."""
+
+    content: str | None = None
+
+
 NO_LINE: Final = Line()
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeEncodeError)
 READ_ORDER: Final = msgspec.json.Decoder(Order)
 READ_REDEMPTION: Final = msgspec.json.Decoder(Redemption)
+READ_CLICK: Final = msgspec.json.Decoder(Click)
 LINE_TYPES: Final[dict[str, Any]] = {
     "department": pl.String,
     "category": pl.String,
@@ -53,6 +60,7 @@ LINE_TYPES: Final[dict[str, Any]] = {
     "quantity": pl.Float64,
     "price": pl.Float64,
 }
+LONGEST_KEY: Final = 100  # of a content; a longer text is none
 MOST_COUPONS: Final = 1_000  # in one redemption; more is a mistake
 AMOUNTS: Final = ("total", "revenue", "value", "discount", "coupon_discount")
 TRAIT_TYPES: Final[dict[str, Any]] = {
@@ -121,6 +129,15 @@ def read_redemption(text: str | None) -> Redemption:
     except UNREADABLE:
         properties = read_object(text)
         return Redemption(as_number(properties.get("coupons")), as_text(properties.get("content_key")))
+
+
+def read_content(text: str | None) -> str:
+    """The key of the content that was clicked; "" when it was not told."""
+    try:
+        told = READ_CLICK.decode(text or "{}").content
+    except UNREADABLE:
+        told = as_text(read_object(text).get("content"))
+    return told if told and len(told) <= LONGEST_KEY else ""
 
 
 def read_traits(texts: Iterable[str | None], types: Mapping[str, str]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What a customer was shown and sent, and did with it, comes in; a formula for each fact about it comes out."""
+"""What a customer allows, is shown and sent, and does with it comes in; a formula for each fact about it comes out."""
 
 from collections.abc import Iterator
 from operator import methodcaller
@@ -8,9 +8,11 @@ import polars as pl
 from decisioning.customers.facts import events
 from decisioning.customers.facts.browsing import counted
 from decisioning.customers.facts.formulas import BuiltIn, One, Source, days_since, number, since
-from decisioning.customers.facts.measures import YEAR, days, ratio, ratio_of, within
+from decisioning.customers.facts.measures import DAY, YEAR, days, ratio, ratio_of, within
 from decisioning.customers.facts.moving import Ageing, leaving, leaving_hours, stepping, summed
 from decisioning.customers.facts.seen import Seen
+
+CLICKS = 10  # of a list of the newest
 
 
 def coupon_facts() -> Iterator[BuiltIn]:
@@ -56,6 +58,17 @@ def content_facts() -> Iterator[BuiltIn]:
     text = "Conversions that contents led to in the last 90 days."
     yield counted("content_conversions_90d", "Content conversions in 90 days", text, events.CONVERTED, 90)
 
+    text = f"The {CLICKS} contents (keys) clicked last in the last 90 days, the newest first."
+    how = pl.col("content").sort_by(["age", "content"]).head(CLICKS)
+    when = stepping(_clicked, leaving(lambda seen: sorted(seen.state.clicked.values()), 90))
+    label, source = "Contents clicked last", Source.CLICKS
+    yield BuiltIn("clicked_contents", "text_list", label, text, source, how, _clicked, when=when)
+
+
+def _clicked(seen: Seen) -> list[str] | None:
+    limit = seen.now - 90 * DAY
+    return [key for _, key in sorted([(-at, key) for key, at in seen.state.clicked.items() if at > limit])] or None
+
 
 def _contents(seen: Seen) -> list[list[int]]:
     return [seen.state.counted.get(name, []) for name in (events.SHOWN, events.CLICKED)]
@@ -78,3 +91,14 @@ def message_facts() -> Iterator[BuiltIn]:
     how = days(pl.col("age").filter(pl.col("name") == events.SENT).min())
     one, when = days_since(events.SENT), Ageing(since(events.SENT))
     yield number("days_since_message", "Days since message", text, Source.NAMES, how, one, when=when)
+
+
+def consent_facts() -> Iterator[BuiltIn]:
+    """What the customer allows."""
+    text = "Channels the customer consented to, by the last word of all who are one with them; missing without any."
+    how = pl.col("allowed")
+    yield BuiltIn("consents", "text_list", "Consents", text, Source.CONSENTS, how, _consents)
+
+
+def _consents(seen: Seen) -> list[str] | None:
+    return list(seen.consents) or None

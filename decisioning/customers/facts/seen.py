@@ -4,6 +4,7 @@ Nothing is counted before a formula asks for it, and nothing twice.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any, Final
 
 from decisioning.customers.facts import activity, counting, sighting
@@ -22,16 +23,17 @@ SPANS: Final = tuple((days, days * DAY) for days in WINDOWS)
 class Seen:
     """What formulas read of one customer at `now` (microseconds). Windows are in days, None is all-time.
 
-    Nothing in the state lies after `now`. `scores` are for formulas that share some.
+    Nothing in the state lies after `now`. `consents` are the channels that were allowed, by name. `scores` are for
+    formulas that share some.
     """
 
-    def __init__(self, state: State, now: int, clock: Clock) -> None:
-        self.state, self.now, self.clock = state, now, clock
+    def __init__(self, state: State, now: int, clock: Clock, consents: Sequence[str] = ()) -> None:
+        self.state, self.now, self.clock, self.consents = state, now, clock, consents
         self.scores: dict[object, list[int | None]] = {}
 
     def at(self, later: int) -> "Seen":
         """The same customer at another moment, when nothing has happened since."""
-        return Seen(self.state, later, self.clock)
+        return Seen(self.state, later, self.clock, self.consents)
 
     @once
     def traits(self) -> dict[str, Any]:

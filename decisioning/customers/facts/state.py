@@ -19,7 +19,7 @@ MICROSECOND: Final = timedelta(microseconds=1)
 DAY: Final = 86_400_000_000
 QUARTER: Final = 900_000_000
 """A quarter of an hour: since 2012 no zone's clock has a midnight or a change within one, but once in Antarctica."""
-LAYOUT: Final = 2  # a state of another layout cannot be read and is rebuilt from the log
+LAYOUT: Final = 3  # a state of another layout cannot be read and is rebuilt from the log
 
 
 class FoldedEvent(msgspec.Struct, frozen=True, gc=False):
@@ -99,8 +99,8 @@ class State(msgspec.Struct, array_like=True, gc=False):
     `starts`, `ends`, `counts`: of each quarter of an hour with later activity the first, the last and how many.
     `past_…`: orders that left all windows: how many, their total, the first one's time. `checkouts`: those that no
     order answered. `counted`, `viewed`: how often by event name, and looks at products by category ("" for none).
-    `searched`: the latest queries and when. `sights`: what `contexts.UNITS` last was. `devices`, `countries`: days
-    (since 1970) with each. `ahead`: events the clock has not come to, as they came.
+    `searched`, `clicked`: the latest queries and contents (keys), and when. `sights`: what `contexts.UNITS` last was.
+    `devices`, `countries`: days (since 1970) with each. `ahead`: events the clock has not come to, as they came.
     """
 
     names: dict[str, list[int]] = msgspec.field(default_factory=dict)
@@ -121,6 +121,7 @@ class State(msgspec.Struct, array_like=True, gc=False):
     counted: dict[str, Hours] = msgspec.field(default_factory=dict)
     viewed: dict[str, Hours] = msgspec.field(default_factory=dict)
     searched: dict[str, int] = msgspec.field(default_factory=dict)
+    clicked: dict[str, int] = msgspec.field(default_factory=dict)
     sights: dict[int, Sight] = msgspec.field(default_factory=dict)
     devices: dict[str, list[int]] = msgspec.field(default_factory=dict)
     countries: dict[str, list[int]] = msgspec.field(default_factory=dict)

@@ -115,9 +115,10 @@ class Tables:
         touches = self.known.touches.with_columns(age=self.age()).filter(within(91))
         return touches, self.known.orders.select("customer_id", "at", age=self.age())
 
-    def searches(self, wanted: Wanted) -> pl.DataFrame:
-        rows = self.known.searches.select("customer_id", "query", age=self.age()).filter(within(90))
-        return rows.group_by("customer_id", "query").agg(pl.col("age").min())
+    def newest(self, rows: pl.DataFrame, column: str) -> pl.DataFrame:
+        """Age of the last row, a row a customer and value of the column, last 90 days."""
+        recent = rows.select("customer_id", column, age=self.age()).filter(within(90))
+        return recent.group_by("customer_id", column).agg(pl.col("age").min())
 
     def views(self, wanted: Wanted) -> pl.DataFrame:
         rows = self.known.views.select("customer_id", "category", hour_age=self.hour_age())
@@ -146,13 +147,14 @@ MAKE: Final[dict[Source, Callable[[Tables, Wanted], pl.DataFrame]]] = {
     Source.BRANDS: lambda tables, wanted: tables.amounts("brand"),
     Source.BASKETS: Tables.baskets,
     Source.CHECKOUTS: Tables.checkouts,
-    Source.SEARCHES: Tables.searches,
+    Source.SEARCHES: lambda tables, wanted: tables.newest(tables.known.searches, "query"),
+    Source.CLICKS: lambda tables, wanted: tables.newest(tables.known.clicks, "content"),
     Source.VIEWS: Tables.views,
     Source.PLACES: Tables.places,
     Source.DEVICES: lambda tables, wanted: tables.days_with("device"),
     Source.COUNTRIES: lambda tables, wanted: tables.days_with("country"),
 }
-"""How each table is made; facts and traits are no tables of their own."""
+"""How each table is made; facts, consents and traits are no tables of their own."""
 READS: Final[dict[Source, dict[str, Wanted]]] = {
     Source.DAYS: {"events": ("active",)},
     Source.SESSIONS: {"events": ("active",)},
@@ -165,6 +167,7 @@ READS: Final[dict[Source, dict[str, Wanted]]] = {
     Source.BASKETS: {"touches": ("kind", "product", "quantity", "price"), "orders": ()},
     Source.CHECKOUTS: {"touches": ("kind",), "orders": ()},
     Source.SEARCHES: {"searches": ("query",)},
+    Source.CLICKS: {"clicks": ("content",)},
     Source.VIEWS: {"views": ("category",)},
     Source.PLACES: {"contexts": Where._fields},
     Source.DEVICES: {"contexts": ("device", "os")},

@@ -10,6 +10,7 @@ import polars as pl
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
+from ..identity import family
 from .ingest import digest_of
 
 Progress = Callable[[int], None]
@@ -48,6 +49,7 @@ INSERT INTO customers_consent (customer_id, channel, granted, at, source)
 SELECT c.id, %s, true, v.at, %s FROM unnest(%s::text[], %s::timestamptz[]) AS v(key, at)
 JOIN customers_customer c ON c.key = v.key ON CONFLICT (customer_id, channel) DO NOTHING
 """
+NAMED = "SELECT id FROM customers_customer WHERE key = ANY(%s)"
 STAGE = """
 CREATE TEMPORARY TABLE incoming (digest uuid, id uuid, message_id text, key text, type text, name text,
                                  timestamp timestamptz, properties json) ON COMMIT DROP
@@ -99,11 +101,17 @@ def import_addresses(kind: str, pairs: Iterable[tuple[str, str]], now: datetime)
         cursor.execute(LINKS, [now, keys, values, kind])
 
 
-def import_consents(channel: str, source: str, pairs: Iterable[tuple[str, datetime]]) -> None:
-    """Consent given for one channel: pairs of customer key and moment. What a customer said before stands."""
+def import_consents(channel: str, source: str, pairs: Iterable[tuple[str, datetime]], now: datetime) -> None:
+    """Consent given for one channel: pairs of customer key and moment. What a customer said before stands.
+
+    It is a fact at once; profiles follow when a consumer looks, those of customers without facts with the next refresh.
+    """
     keys, moments = _columns(pairs)
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(NAMED, [keys])
+        heads = family.hold([pk for (pk,) in cursor.fetchall()])
         cursor.execute(CONSENTS, [channel, source, keys, moments])
+        family.keep_allowed(heads.values(), now)
 
 
 def import_events(frame: pl.DataFrame, now: datetime, progress: Progress) -> int:
