@@ -158,8 +158,8 @@ def rollback(rule: Rule, revision: Revision, by: User | None) -> Revision:
 def room(rule: Rule) -> list[limits.Use]:
     """What a saved draft would use of what rules may have: actions, tests, and rules in its fullest placement."""
     draft = _draft(rule)
-    others = _others(rule)
-    crowds = [limits.rules_at(key, [*others, draft["placements"]]) for key in _reached(rule, draft["placements"])]
+    many = limits.Crowd([*_others(rule), draft["placements"]])
+    crowds = [limits.rules_at(key, many) for key in _reached(rule, draft["placements"])]
     return [*limits.used_by_rule(rule.text), *sorted(crowds, reverse=True)[:1]]
 
 
@@ -167,7 +167,7 @@ def _refuse_excess(rule: Rule, draft: dict[str, Any]) -> None:
     """Hold a draft to the limits; placements that the rule reaches already have room for it."""
     former = rule.published
     known = set(_reached(rule, former.placements)) if former is not None and rule.active else set()
-    many = [*_others(rule), draft["placements"]]
+    many = limits.Crowd([*_others(rule), draft["placements"]])
     new = [key for key in _reached(rule, draft["placements"]) if key not in known]
     crowds = [each for key in new if (each := limits.crowded(key, many))]
     if told := [*limits.of_rule(rule.key, draft["text"]), *map(str, crowds)]:

@@ -14,12 +14,13 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from campaigns.models import Content, Placement
-from decisioning.console.searching import Filters, OutOfTime, choice, moment, read, text
+from decisioning.console.searching import Filters, choice, moment, read, text
 from decisioning.customers.admin.finding import forms_of
 from decisioning.customers.identity.family import members_of
 from decisioning.customers.models import Customer, Identity
 from decisioning.engine.resolver import LADDER
 from decisioning.models import Decision
+from decisioning.store.limiting import OutOfTime
 from rules.models import Rule
 
 PAGE: Final = 50

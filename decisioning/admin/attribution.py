@@ -12,7 +12,7 @@ from unfold.admin import ModelAdmin
 from campaigns.models import Campaign, Content, Placement
 from decisioning.config import clock
 from decisioning.console.pages import ReadOnly
-from decisioning.flows.credit import report_of
+from decisioning.flows.credit import SECONDS, TooLong, report_of
 from decisioning.flows.follow import USUAL
 from decisioning.learning.attribution import TITLES
 from decisioning.models import EventOutcome, Outcome
@@ -42,8 +42,8 @@ class OutcomeAdmin(ReadOnly):
         measure = _chosen(request, "measure", tuple(MEASURES), "conversions")
         now = clock.now()
         asked = Asked(now - timedelta(days=int(days)), now, cast(By, by), cast(Seen, touches))
-        report = report_of(asked)
-        rows = _rows(report, by, measure)
+        report, refused = _report(asked)
+        rows = _rows(report, by, measure) if report else []
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -56,15 +56,35 @@ class OutcomeAdmin(ReadOnly):
             ],
             "titles": TITLES.values(),
             "report": report,
-            "given": report["attributed"][measure],
-            "left": report["unattributed"][measure],
+            "refused": refused,
+            "given": report.get("attributed", {}).get(measure),
+            "left": report.get("unattributed", {}).get(measure),
             "rows": rows,
             "chart": _chart(rows[:DRAWN]),
             "measure": MEASURES[measure].lower(),
+            "shorter": _shorter(request, days),
             "span_words": DAYS[days],
             "now": now,
         }
         return TemplateResponse(request, "admin/decisioning/attribution.html", context)
+
+
+def _report(asked: Asked) -> tuple[dict[str, Any], str]:
+    """The report, or nothing and why."""
+    try:
+        return report_of(asked, SECONDS), ""
+    except TooLong as error:
+        return {}, str(error)
+
+
+def _shorter(request: HttpRequest, days: str) -> tuple[str, str]:
+    """The address and the words of the next shorter span; two empty texts where there is none."""
+    place = list(DAYS).index(days)
+    if not place:
+        return "", ""
+    query, shorter = request.GET.copy(), list(DAYS)[place - 1]
+    query["days"] = shorter
+    return f"?{query.urlencode()}", DAYS[shorter]
 
 
 def _chosen(request: HttpRequest, name: str, known: tuple[str, ...], usual: str) -> str:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from campaigns.models import Content, Placement
 from decisioning.config import clock
 from decisioning.console.pages import ReadOnly
+from decisioning.console.refusals import refusals
 from decisioning.console.traffic import SPANS, Span, begin_of, chart_of, colour_of, figures, said
 from decisioning.models import DroppedMonth, Traffic, Uncounted
 from decisioning.store import months, statistics
@@ -56,6 +57,7 @@ class TrafficAdmin(ReadOnly):
             "reasons": [(reason, _percent(one)) for reason, one in counted["reasons"]],
             "hits": None if counted["hits"] is None else round(100 * counted["hits"], 1),
             "dropped": [(count, DROPPED.get(why, why)) for why, count in counted["dropped"].items()],
+            "refusals": refusals(begin_of(span, now), placement),
             "contents": _contents(placement, span, now) if placement else [],
             "uncounted": Uncounted.objects.exists(),
             "months": _months(),

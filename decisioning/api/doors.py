@@ -19,7 +19,7 @@ from ..flows.take import take_outcome
 from ..flows.timing import Stages
 from ..store.keyring import Key, find_all, known
 from ..store.ledger import ledger
-from ..store.profiles import shared
+from ..store.profiles import of_batches, shared
 from ..store.snapshot import holder
 from . import cors, intake, limits
 from .encoding import too_large
@@ -89,9 +89,9 @@ def _asked(
     """What the flow behind a path answers."""
     now = clock.now()
     if path == OUTCOMES:
-        return take_outcome(body, now, ledger.count)
+        return take_outcome(body, now, ledger.count, key.prefix if key else "")
     if path == MANY:
-        return decide_many(body, prepared, shared(), ledger, now, stages)
+        return decide_many(body, prepared, of_batches(), ledger, now, stages)
     origin = origin_of(headers) if places.wanted() else NOWHERE
     tells = key is not None and may(key.scopes, "track")
     return decide(body, prepared, shared(), ledger, now, settings.REPLY_CACHE_SECONDS, origin, stages, tells)

@@ -159,7 +159,11 @@ QUESTION: dict[str, Any] = {
             "type": "object",
             "required": ["targetingKey"],
             "properties": {
-                "targetingKey": _text(description="A customer id, or anonymous:<id>.", minLength=1, maxLength=200),
+                "targetingKey": _text(
+                    description="A customer id, or anonymous:<id>; an id has 1 to 200 characters.",
+                    minLength=1,
+                    anyOf=[{"maxLength": 200}, {"pattern": "^anonymous:", "maxLength": 210}],
+                ),
                 "anonymous": {"type": ["boolean", "null"], "description": "The targetingKey is an anonymous id."},
                 "request_id": _text(maxLength=100, description="Seeds the dice together with the customer."),
             },

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from ..config import clock
 from ..customers.intake.bots import is_bot
 from ..flows import pixel
-from ..flows.take import BAD_TOKEN, Kind
+from ..flows.take import BAD_TOKEN, UNKNOWN_TYPE, Kind
 from . import doors
 
 # GIF89a, 1 × 1, one transparent colour. https://www.w3.org/Graphics/GIF/spec-gif89a.txt
@@ -28,7 +28,7 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 NOT_COUNTED, NOT_ALLOWED = "not_counted", "method_not_allowed"
-STATUS: Final = {BAD_TOKEN: 400, pixel.UNKNOWN_TYPE: 400, NOT_ALLOWED: 405}
+STATUS: Final = {BAD_TOKEN: 400, UNKNOWN_TYPE: 400, NOT_ALLOWED: 405}
 SAID = OpenApiParameter(
     "X-Outcome",
     str,

@@ -1,6 +1,8 @@
 """A request that reads, or changes a little, in; its key checked, its parameters read, its answer with a tag, out."""
 
 import hashlib
+import math
+import re
 from base64 import b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
@@ -21,7 +23,12 @@ SAFE: Final = ("GET", "HEAD")
 MOST: Final = 1000
 NUL: Final = "\0"  # in no text that PostgreSQL holds: who asks for a name with it asks for nothing there is
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LIMIT = OpenApiParameter("limit", int, description=f"How many at most, 1 to {MOST}; 100 when not said.")
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
+# RFC 8259, section 6: what Python's float() takes beside it, such as "1_0", " 5 " or "nan", is no number here.
+NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+LIMIT = OpenApiParameter(
+    "limit", {"type": "integer", "minimum": 1, "maximum": MOST}, description="How many at most; 100 when not said."
+)
 HELD = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the last answer.")
 TAG = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Names this answer.")
 TAGS = [HELD, TAG]
@@ -80,10 +87,18 @@ def answered(request: HttpRequest, body: Any) -> HttpResponse:
 
 def limit_of(query: QueryDict, usual: int = 100) -> int:
     """How many the client wants."""
-    text = query.get("limit", str(usual))
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST):
+    found = number_of(query, "limit", usual)
+    if not (1 <= found <= MOST and found.is_integer()):
         raise Refused(400, "invalid_parameter", f"'limit' is a whole number from 1 to {MOST}.")
-    return int(text)
+    return int(found)
+
+
+def number_of(query: QueryDict, name: str, usual: float) -> float:
+    """A number of the query, written as JSON writes numbers; what is none is not a number, so in no range."""
+    if name not in query:
+        return float(usual)
+    text = query.get(name, "")
+    return float(text) if NUMBER.fullmatch(text) else math.nan
 
 
 def moment_of(query: QueryDict, name: str, usual: datetime) -> datetime:
@@ -98,7 +113,11 @@ def moment_of(query: QueryDict, name: str, usual: datetime) -> datetime:
         found = datetime.min
     if found.tzinfo is None:
         raise Refused(400, "invalid_parameter", f"'{name}' is a moment with its zone, such as 2026-05-01T12:00:00Z.")
-    return max(found, EARLIEST)
+    try:
+        # In UTC, since PostgreSQL knows no zone that is more than 16 hours away.
+        return max(found.astimezone(UTC), EARLIEST)
+    except OverflowError:
+        return EARLIEST if found.year < EARLIEST.year else LATEST
 
 
 def cursor_of(text: str) -> str:

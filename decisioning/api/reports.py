@@ -9,18 +9,19 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 
 from ..config import clock
 from ..flows.contract import Refused
-from ..flows.credit import LONGEST, report_of
+from ..flows.credit import LONGEST, SECONDS, TooLong, report_of
 from ..learning.attribution import HALF_LIFE_HOURS, MODELS
 from ..store.attributing import Asked, By, Seen
-from .reading import NUL, TAGS, UNCHANGED, Reading, answered, moment_of
-from .schema import MOMENT, TEXT, WHOLE, _list, _record
+from .reading import NUL, TAGS, UNCHANGED, Reading, answered, moment_of, number_of
+from .schema import MOMENT, TEXT, WHOLE, _list, record
 from .views import AWAY, ERRORS, KEY
 
 USUAL = timedelta(days=30)
-HOURS = 24 * 366
+LEAST, HOURS = 0.01, 24 * 366
+SPAN: dict[str, Any] = {"type": "number", "minimum": LEAST, "maximum": HOURS}
 NUMBER: dict[str, Any] = {"type": "number"}
-_CREDIT = _record(conversions=NUMBER, value=NUMBER)
-ATTRIBUTION: dict[str, Any] = _record(
+_CREDIT = record(conversions=NUMBER, value=NUMBER)
+ATTRIBUTION: dict[str, Any] = record(
     since=MOMENT,
     until=MOMENT,
     by=TEXT,
@@ -31,7 +32,7 @@ ATTRIBUTION: dict[str, Any] = _record(
     converted=WHOLE,
     attributed=_CREDIT,
     unattributed=_CREDIT,
-    channels=_list(_record(channel=TEXT, touches=WHOLE, models=_record(**dict.fromkeys(MODELS, _CREDIT)))),
+    channels=_list(record(channel=TEXT, touches=WHOLE, models=record(**dict.fromkeys(MODELS, _CREDIT)))),
 )
 ASKED = [
     OpenApiParameter("by", str, enum=get_args(By), description="What is credited; `content` when not said."),
@@ -39,8 +40,8 @@ ASKED = [
     OpenApiParameter("since", str, description="Conversions from this moment on; 30 days before `until`."),
     OpenApiParameter("until", str, description="Conversions before this moment; now when not said."),
     OpenApiParameter("placement", str, description="One placement alone."),
-    OpenApiParameter("lookback_hours", float, description="Instead of each placement's own window."),
-    OpenApiParameter("half_life_hours", float, description="Of time decay; 168 when not said."),
+    OpenApiParameter("lookback_hours", SPAN, description="Instead of each placement's own window."),
+    OpenApiParameter("half_life_hours", SPAN, description="Of time decay; 168 when not said."),
 ]
 
 
@@ -56,7 +57,10 @@ class AttributionView(Reading):
     )
     def get(self, request: HttpRequest) -> HttpResponse:
         """Last and first touch, linear, position-based, time decay and Shapley, from the ledger."""
-        return answered(request, report_of(asked_of(request.GET)))
+        try:
+            return answered(request, report_of(asked_of(request.GET), SECONDS))
+        except TooLong as error:
+            raise Refused(400, "takes_too_long", str(error)) from None
 
 
 def asked_of(query: QueryDict) -> Asked:
@@ -71,9 +75,9 @@ def asked_of(query: QueryDict) -> Asked:
         until,
         cast(By, _word(query, "by", get_args(By))),
         cast(Seen, _word(query, "touches", get_args(Seen))),
-        _hours(query, "lookback_hours", None),
+        _hours(query, "lookback_hours") if "lookback_hours" in query else None,
         query.get("placement", "").replace(NUL, ""),
-        _hours(query, "half_life_hours", HALF_LIFE_HOURS) or HALF_LIFE_HOURS,
+        _hours(query, "half_life_hours"),
     )
 
 
@@ -84,15 +88,8 @@ def _word(query: QueryDict, name: str, known: tuple[str, ...]) -> str:
     return found
 
 
-def _hours(query: QueryDict, name: str, usual: float | None) -> float | None:
-    text = query.get(name, "")
-    if not text:
-        return usual
-    try:
-        hours = float(text)
-    except ValueError:
-        hours = 0.0
-    # The comparison refuses what is no number as well.
-    if not 0.01 <= hours <= HOURS:
-        raise Refused(400, "invalid_parameter", f"'{name}' is a number of hours from 0.01 to {HOURS}.")
+def _hours(query: QueryDict, name: str) -> float:
+    hours = number_of(query, name, HALF_LIFE_HOURS)
+    if not LEAST <= hours <= HOURS:
+        raise Refused(400, "invalid_parameter", f"'{name}' is a number of hours from {LEAST} to {HOURS}, such as 72.")
     return hours

@@ -95,27 +95,42 @@ DECIDE["oneOf"] = [
     for way, kind in (("customer_id", "string"), ("anonymous_id", "string"), ("identifiers", "object"))
 ]
 OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
+_HELD: dict[str, Any] = {**OBJECT, "type": ["object", "null"]}
+_PASSED: dict[str, Any] = {"description": "Passed over in this call."}
 # Properties, traits and context are kept as they come, so their type says nothing of them.
 EVENT: dict[str, Any] = described(Incoming)
-EVENT["properties"] |= {"properties": OBJECT, "traits": OBJECT, "context": OBJECT}
+EVENT["properties"] |= {"properties": _HELD, "traits": _HELD, "context": _HELD}
 EVENT["required"] = ["messageId"]
 # What the address itself does not say and cannot be done without, by type.
-ALSO: dict[str, list[str]] = {"track": ["event"], "alias": ["previousId", "userId"]}
-_ID: dict[str, Any] = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "integer"}]}
+ALSO: dict[str, list[str]] = {"track": ["event"], "alias": ["previousId"]}
+# Which of the two is read; of an alias none is.
+READ: dict[str, str] = {"identify": "traits", "group": "traits", "alias": ""}
+# Clients send null and "" for who is not known; somebody has to be named all the same.
+_ID: dict[str, Any] = {"anyOf": [{"type": "string", "maxLength": 200}, {"type": "integer"}, {"type": "null"}]}
+_SAID: dict[str, Any] = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "integer"}]}
 _NAMED: dict[str, Any] = {
     "messageId": {"type": "string", "minLength": 1, "maxLength": 300},
     "userId": _ID,
     "anonymousId": _ID,
     "previousId": _ID,
 }
-_WHOM: dict[str, Any] = {"anyOf": [{"required": ["userId"]}, {"required": ["anonymousId"]}]}
+_BY_ID: list[dict[str, Any]] = [{"required": [way], "properties": {way: _SAID}} for way in ("userId", "anonymousId")]
+# E-mail, phone, loyalty id and device name somebody too; see the page on events.
+_BY_CONTEXT: dict[str, Any] = {"required": ["context"], "properties": {"context": {"type": "object"}}}
+_BY_TRAITS: dict[str, Any] = {"required": ["traits"], "properties": {"traits": {"type": "object"}}}
 
 
 def event_of(kind: str) -> dict[str, Any]:
     """The body of a call with one event, whose type is that of the address whatever the body says."""
-    required = ["messageId", *ALSO.get(kind, [])]
-    named = {"event": {"type": "string", "minLength": 1, "maxLength": 200}} if kind == "track" else {}
-    return {**EVENT, "required": required, "properties": {**EVENT["properties"], **_NAMED, **named}, **_WHOM}
+    required, read = ["messageId", *ALSO.get(kind, [])], READ.get(kind, "properties")
+    named: dict[str, Any] = {name: _PASSED for name in ("properties", "traits") if name != read}
+    if kind == "track":
+        named["event"] = {"type": "string", "minLength": 1, "maxLength": 200}
+    if kind == "alias":
+        named["previousId"] = _SAID
+    whom = [*_BY_ID, _BY_CONTEXT, *([_BY_TRAITS] if kind == "identify" else [])]
+    properties = {**EVENT["properties"], **_NAMED, **named}
+    return {**EVENT, "required": required, "properties": properties, "anyOf": whom}
 
 
 BATCH: dict[str, Any] = {
@@ -129,7 +144,7 @@ BATCH: dict[str, Any] = {
                 **EVENT,
                 "required": ["messageId", "type"],
                 "properties": {**EVENT["properties"], **_NAMED},
-                **_WHOM,
+                "anyOf": [*_BY_ID, _BY_CONTEXT, _BY_TRAITS],
             },
         },
         "sentAt": {"type": "string", "format": "date-time"},
@@ -157,7 +172,7 @@ CLOUDEVENTS: dict[str, Any] = {
 }
 
 
-def _record(**properties: Any) -> dict[str, Any]:
+def record(**properties: Any) -> dict[str, Any]:
     """An object that always has all of these."""
     return {"type": "object", "required": list(properties), "properties": properties}
 
@@ -172,7 +187,7 @@ MOMENT: dict[str, Any] = {"type": "string", "format": "date-time"}
 NEXT: dict[str, Any] = {"type": ["string", "null"], "description": "What to send as `after` for more; null at the end."}
 # How somebody came or went: event, time, edit, refresh, clustering, import or merge; and by what exactly.
 WHY: dict[str, Any] = {"how": TEXT, "by": TEXT}
-SEGMENT: dict[str, Any] = _record(
+SEGMENT: dict[str, Any] = record(
     key=TEXT,
     name=TEXT,
     kind={"type": "string", "enum": ["condition", "cluster", "list"]},
@@ -183,44 +198,17 @@ SEGMENT: dict[str, Any] = _record(
     story=TEXT,
     condition={"type": ["string", "null"]},
 )
-SEGMENTS: dict[str, Any] = _record(segments=_list(SEGMENT))
-MEMBERS: dict[str, Any] = _record(members=_list(_record(customer_id=TEXT, entered_at=MOMENT, **WHY)), next=NEXT)
-HISTORY: dict[str, Any] = _record(
+SEGMENTS: dict[str, Any] = record(segments=_list(SEGMENT))
+MEMBERS: dict[str, Any] = record(members=_list(record(customer_id=TEXT, entered_at=MOMENT, **WHY)), next=NEXT)
+HISTORY: dict[str, Any] = record(
     movements=_list(
-        _record(customer_id=TEXT, what={"type": "string", "enum": ["entered", "left"]}, at=MOMENT, **WHY),
+        record(customer_id=TEXT, what={"type": "string", "enum": ["entered", "left"]}, at=MOMENT, **WHY),
     ),
     next=NEXT,
 )
-ENTRIES: dict[str, Any] = {
-    "type": "array",
-    "maxItems": 10_000,
-    "items": {
-        "type": "object",
-        "required": ["kind", "value"],
-        "additionalProperties": False,
-        "properties": {
-            "kind": {"type": "string", "enum": ["customer", *KINDS]},
-            "value": {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "integer"}]},
-        },
-    },
-}
-REPLACEMENT: dict[str, Any] = {
-    "type": "object",
-    "required": ["entries"],
-    "additionalProperties": False,
-    "properties": {"entries": ENTRIES},
-}
-CHANGES: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "description": "One of the two.",
-    "oneOf": [{"required": ["add"]}, {"required": ["remove"]}],
-    "properties": {"add": {**ENTRIES, "minItems": 1}, "remove": {**ENTRIES, "minItems": 1}},
-}
-CHANGED: dict[str, Any] = _record(added=WHOLE, removed=WHOLE, entered=WHOLE, left=WHOLE, entries=WHOLE)
-FACTS: dict[str, Any] = _record(
+FACTS: dict[str, Any] = record(
     facts=_list(
-        _record(
+        record(
             name=TEXT,
             type=TEXT,
             label=TEXT,
@@ -229,9 +217,9 @@ FACTS: dict[str, Any] = _record(
         )
     )
 )
-CUSTOMER_FACTS: dict[str, Any] = _record(
+CUSTOMER_FACTS: dict[str, Any] = record(
     customer_id=TEXT, facts_at={"type": ["string", "null"], "format": "date-time"}, facts=OBJECT
 )
-CUSTOMER_SEGMENTS: dict[str, Any] = _record(
-    customer_id=TEXT, segments=_list(_record(key=TEXT, name=TEXT, entered_at=MOMENT, **WHY))
+CUSTOMER_SEGMENTS: dict[str, Any] = record(
+    customer_id=TEXT, segments=_list(record(key=TEXT, name=TEXT, entered_at=MOMENT, **WHY))
 )

@@ -1,24 +1,18 @@
-"""Segments over REST: what there are, who is in, who came and went, and imported lists changed from outside."""
+"""Segments over REST: a key in; what there are, who is in, who came and went, out."""
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import msgspec
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from msgspec import Meta, Struct
 
-from rules import history, lists, movements, roster
+from rules import history, movements, roster
 from rules.models import Segment
 
 from ..config import clock
-from ..customers.intake.listing import normalised
-from ..customers.intake.strict import Unfit, refuse_nul, unreadable
-from ..flows import enlist
 from ..flows.contract import Refused
-from .encoding import too_large
 from .reading import (
     AFTER,
     LIMIT,
@@ -30,43 +24,20 @@ from .reading import (
     cursor_of,
     limit_of,
     moment_of,
+    number_of,
     place_of,
     wrong_cursor,
 )
-from .schema import CHANGED, CHANGES, ERROR, HISTORY, MEMBERS, REPLACEMENT, SEGMENT, SEGMENTS
+from .schema import HISTORY, MEMBERS, SEGMENT, SEGMENTS
 from .views import AWAY, ERRORS, KEY
 
 DAY: Final = timedelta(days=1)
-MOST_ENTRIES: Final = 10_000
-LARGEST: Final = 2 * 1024 * 1024
-NO_LIST = {409: OpenApiResponse(ERROR, "The segment is no imported list; the message says the cure.")}
 CSV, JSON = "text/csv", "application/json"
-
-
-class Entry(Struct, forbid_unknown_fields=True, frozen=True):
-    """One identifier: its kind, or `customer` for a customer's key, and its value."""
-
-    kind: Annotated[str, Meta(max_length=20)]
-    value: Annotated[str, Meta(min_length=1, max_length=200)] | int
-
-
-Entries = Annotated[list[Entry], Meta(max_length=MOST_ENTRIES)]
-
-
-class Replacement(Struct, forbid_unknown_fields=True, frozen=True):
-    """The body of `PUT …/list`: all that is on the list from now on."""
-
-    entries: Entries
-
-
-class Changes(Struct, forbid_unknown_fields=True, frozen=True):
-    """The body of `PATCH …/list`: what comes onto the list, or what goes from it."""
-
-    add: Entries = []
-    remove: Entries = []
-
-
-_replacement, _changes = msgspec.json.Decoder(Replacement), msgspec.json.Decoder(Changes)
+SAFE = OpenApiParameter(
+    "safe",
+    {"type": "integer", "enum": [0, 1]},
+    description="CSV: 0 leaves text as it is that a spreadsheet would run; 1 when not said.",
+)
 
 
 def segment_of(key: str) -> Segment:
@@ -126,7 +97,7 @@ class MembersView(Reading):
             *TAGS,
             AFTER,
             LIMIT,
-            OpenApiParameter("safe", int, description="CSV: 0 leaves text as it is that a spreadsheet would run."),
+            SAFE,
         ],
         responses={
             (200, JSON): OpenApiResponse(MEMBERS, "A page."),
@@ -142,9 +113,11 @@ class MembersView(Reading):
 
         Whoever stays is on exactly one page, whoever else comes and goes meanwhile.
         """
-        segment = segment_of(key)
+        segment, safe = segment_of(key), number_of(request.GET, "safe", 1)
+        if safe not in (0, 1):
+            raise Refused(400, "invalid_parameter", "'safe' is 0 or 1.")
         if request.get_preferred_type([JSON, CSV]) == CSV:
-            return _csv(segment, safe=request.GET.get("safe") != "0")
+            return _csv(segment, safe=bool(safe))
         try:
             page = history.members(segment.pk, place_of(request.GET), limit_of(request.GET))
         except ValueError:
@@ -199,75 +172,3 @@ class HistoryView(Reading):
         ]
         follows = cursor_of(found[limit - 1].mark.text()) if len(found) > limit else None
         return answered(request, {"movements": moves, "next": follows})
-
-
-class ListView(Reading):
-    scopes = {"put": "lists", "patch": "lists"}
-
-    @extend_schema(
-        operation_id="replace_list",
-        summary="Replace an imported list",
-        request={"application/json": REPLACEMENT},
-        responses={
-            200: OpenApiResponse(CHANGED, "The list is as sent, and its segment follows it."),
-            **NO_LIST,
-            **ERRORS,
-            **AWAY,
-        },
-        auth=KEY,
-    )
-    def put(self, request: HttpRequest, key: str) -> HttpResponse:
-        """All or nothing; the same again changes nothing."""
-        entries = _body(request, _replacement).entries
-        return _changed(request, key, lists.Mode.REPLACE, entries)
-
-    @extend_schema(
-        operation_id="change_list",
-        summary="Add to an imported list, or take off it",
-        request={"application/json": CHANGES},
-        responses={
-            200: OpenApiResponse(CHANGED, "The list is changed, and its segment follows it."),
-            **NO_LIST,
-            **ERRORS,
-            **AWAY,
-        },
-        auth=KEY,
-    )
-    def patch(self, request: HttpRequest, key: str) -> HttpResponse:
-        """What is added that is there already, or taken off that is not, changes nothing."""
-        wanted = _body(request, _changes)
-        if bool(wanted.add) == bool(wanted.remove):
-            raise Refused(400, "invalid_request", "Send entries in 'add' or in 'remove', one of the two.")
-        mode = lists.Mode.ADD if wanted.add else lists.Mode.REMOVE
-        return _changed(request, key, mode, wanted.add or wanted.remove)
-
-
-def _body(request: HttpRequest, decoder: Any) -> Any:
-    raw = request.read(LARGEST + 1)
-    if len(raw) > LARGEST:
-        raise too_large(LARGEST)
-    try:
-        refuse_nul(raw)
-        return decoder.decode(raw)
-    except Unfit as error:
-        raise Refused(400, "invalid_request", error.message) from None
-    except (ValueError, RecursionError) as error:
-        raise Refused(400, "invalid_request", unreadable(error, raw).message) from None
-
-
-def _changed(request: HttpRequest, key: str, mode: str, entries: list[Entry]) -> HttpResponse:
-    segment = segment_of(key)
-    pairs = [_pair(place, entry) for place, entry in enumerate(entries)]
-    try:
-        done = enlist.change(segment.pk, mode, pairs, "the API", clock.now())
-    except enlist.NotPossible as reason:
-        raise Refused(409, "no_list", str(reason)) from None
-    counts = {"added": done.changed.added, "removed": done.changed.removed, "entered": done.entered, "left": done.left}
-    return answered(request, {**counts, "entries": lists.count(segment.pk)})
-
-
-def _pair(place: int, entry: Entry) -> lists.Pair:
-    try:
-        return normalised(entry.kind, entry.value)
-    except Unfit as error:
-        raise Refused(400, "invalid_identifier", f"Entry {place} (the first is 0): {error.message}") from None

@@ -4,7 +4,6 @@ GET changes nothing, because link scanners follow every link of a mail. POST wit
 or CSRF token, because mail programs press the button themselves. Source: RFC 8058.
 """
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
@@ -12,9 +11,12 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from campaigns.channels import read_unsubscribe_token
+from rules.models import How
+from rules.segments import Because
 
 from ..config import clock
-from ..customers.models import Consent, Customer
+from ..customers.models import Consent
+from ..flows.consent import said_by
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -46,10 +48,10 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
 
 def withdraw(customer_id: int, channel: str) -> None:
     """Write down the customer's no. One who was deleted meanwhile has nothing left to withdraw."""
-    with transaction.atomic():
-        # Held, so that a deletion waits and no consent outlives its customer.
-        if Customer.objects.select_for_update().filter(pk=customer_id).exists():
-            said = {"granted": False, "at": clock.now(), "source": SOURCE}
+    now = clock.now()
+    with said_by([customer_id], now, Because(How.EVENT, SOURCE)) as there:
+        if customer_id in there:
+            said = {"granted": False, "at": now, "source": SOURCE}
             Consent.objects.update_or_create(customer_id=customer_id, channel=channel, defaults=said)
 
 

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from . import decisions, ofrep, people, reports, segments, views
+from . import decisions, evaluation, lists, ofrep, people, reports, segments, views
 from .intake import EVENTS, MAIN, PATHS
 from .pixel import PixelView
 from .sources import RUDDER
@@ -15,13 +15,14 @@ urlpatterns = [
     path("v1/outcomes", views.OutcomeView.as_view(), name="outcomes"),
     path("v1/outcomes/pixel.gif", PixelView.as_view(), name="pixel"),
     path("v1/reports/attribution", reports.AttributionView.as_view(), name="attribution"),
+    path("v1/reports/evaluate", evaluation.EvaluateView.as_view(), name="evaluate"),
     path("v1/decisions/<uuid:decision_id>", decisions.DecisionView.as_view(), name="decision"),
     path("v1/decisions/<uuid:decision_id>/replay", decisions.ReplayView.as_view(), name="replay"),
     path("v1/segments", segments.SegmentsView.as_view(), name="segments"),
     path("v1/segments/<str:key>", segments.SegmentView.as_view(), name="segment"),
     path("v1/segments/<str:key>/members", segments.MembersView.as_view(), name="segment_members"),
     path("v1/segments/<str:key>/history", segments.HistoryView.as_view(), name="segment_history"),
-    path("v1/segments/<str:key>/list", segments.ListView.as_view(), name="segment_list"),
+    path("v1/segments/<str:key>/list", lists.ListView.as_view(), name="segment_list"),
     path("v1/facts", people.FactsView.as_view(), name="facts"),
     # A customer's key may have slashes in it.
     path("v1/customers/<path:customer_id>/facts", people.CustomerFactsView.as_view(), name="customer_facts"),

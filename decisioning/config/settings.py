@@ -146,10 +146,14 @@ MAIL_DIR = env.text("DECISIONING_MAIL_DIR", "")
 DEMO_SHOP = env.flag("DEMO_SHOP", False) and not STRICT
 # For how many whole months decisions and their outcomes are kept, 0 for ever; what they add up to stays.
 LEDGER_MONTHS = env.whole("LEDGER_MONTHS", 0)
+# Facts whose groups (of age, of gender …) a scorer must treat alike before it is put to work, with commas.
+SENSITIVE_FACTS = env.words("SENSITIVE_FACTS")
 # How long an identical request may be answered from Redis.
 REPLY_CACHE_SECONDS = env.whole("REPLY_CACHE_SECONDS", 5)
 # How long a decision waits for Redis before it goes on without what lies there.
 REDIS_DEADLINE_SECONDS = env.fraction("REDIS_DEADLINE_SECONDS", 0.03)
+# The same for a decision of many customers at once, for each thousand of them.
+REDIS_BATCH_DEADLINE_SECONDS = env.fraction("REDIS_BATCH_DEADLINE_SECONDS", 2.0)
 # Events a second that one API key may send to one process, 0 for no limit; and how long storing them may take.
 INTAKE_EVENTS_PER_SECOND = env.whole("INTAKE_EVENTS_PER_SECOND", 0)
 INTAKE_DEADLINE_SECONDS = env.fraction("INTAKE_DEADLINE_SECONDS", 0.8)

@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget
 
 from ..config.celery import app
-from ..engine.limits import sizes, worse
+from ..engine.limits import Excess, sizes, worse
 from ..models import Snapshot
 from ..store import snapshot
 from ..store.connection import patient
@@ -83,8 +83,25 @@ class ReadOnly(ModelAdmin):
         return False
 
 
-class TooMuch(ValidationError):
+class TooMuch(Exception):
     """A save would publish more than the limits allow; the transaction it is raised in changes nothing."""
+
+    def __init__(self, excess: Sequence[Excess]) -> None:
+        super().__init__(*map(str, excess))
+        self.excess = excess
+
+
+def refusing(form: type[ModelForm], excess: Sequence[Excess]) -> type[ModelForm]:
+    """The form that is shown again as it was typed, with each limit at the field that it is about, or above all."""
+
+    class Refusing(form):  # type: ignore[misc, valid-type]
+        def clean(self) -> Any:
+            cleaned = super().clean()
+            for each in excess:
+                self.add_error(each.what if each.what in self.fields else None, f"Not saved. {each}")
+            return cleaned
+
+    return Refusing
 
 
 class Publishing(ModelAdmin):
@@ -108,6 +125,14 @@ class Publishing(ModelAdmin):
         shown = list(super().get_readonly_fields(request, obj))
         return [*shown, *self.fixed] if obj else shown
 
+    def get_form(
+        self, request: HttpRequest, obj: models.Model | None = None, change: bool = False, **options: Any
+    ) -> type[ModelForm]:
+        """The form; after a save that was undone, one that is not valid and says why."""
+        form = super().get_form(request, obj, change, **options)
+        excess = getattr(request, "refused", ())
+        return refusing(form, excess) if excess else form
+
     def goes_live(self, request: HttpRequest, form: ModelForm) -> bool:
         """Whether this save is one that decisions see at once."""
         return True
@@ -116,25 +141,19 @@ class Publishing(ModelAdmin):
         """After the row and its placements are written, publish when the transaction commits."""
         super().save_related(request, form, formsets, change)
         if self.goes_live(request, form):
-            if told := worse(getattr(request, "excess", ()), sizes(shape())):
-                raise TooMuch(told)
+            if excess := worse(getattr(request, "excess", ()), sizes(shape())):
+                raise TooMuch(excess)
             go_live(request)
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """The form; a save after which more is published than the limits allow is undone, and the limit named."""
+    def changeform_view(self, request: HttpRequest, *place: Any, **more: Any) -> HttpResponse:
+        """The form; a save after which more is published than the limits allow is undone, and the form shown again."""
         if request.method == "POST":
             vars(request)["excess"] = sizes(shape())
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            return super().changeform_view(request, *place, **more)
         except TooMuch as refusal:
-            messages.error(request, f"Not saved. {' '.join(refusal.messages)}")
-            return redirect(request.get_full_path())
+            vars(request)["refused"] = refusal.excess
+            return super().changeform_view(request, *place, **more)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, list[Any]]:
         """What else would go, and what stands against it: rows that others name in their texts stay."""

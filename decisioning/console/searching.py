@@ -1,14 +1,13 @@
 """What searches of long logs share: filters of a form, some of them behind a click, and reading within a time."""
 
 from collections.abc import Iterable, Sequence
-from time import monotonic
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from django import forms
-from django.db import OperationalError, connection, transaction
 from django.db.models import Model, QuerySet
-from psycopg.errors import QueryCanceled
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from ..store.limiting import until
 
 Row = TypeVar("Row", bound=Model)
 
@@ -48,22 +47,7 @@ class Filters(forms.Form):
         return any(field.data or field.errors for field in self.more())
 
 
-class OutOfTime(Exception):
-    """A search took longer than it may."""
-
-
 def read(rows: QuerySet[Row], deadline: float) -> list[Row]:
     """The rows, or OutOfTime when the deadline (by `monotonic`) comes first."""
-    left = int((deadline - monotonic()) * 1000)
-    if left <= 0:
-        raise OutOfTime
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(left)])
-            found: list[Any] = list(rows)
-            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
-            return found
-    except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
-            raise OutOfTime from None
-        raise
+    with until(deadline):
+        return list(rows)

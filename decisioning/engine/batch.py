@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..learning.family import Chances, Scorer
+from ..learning.family import Chances, Scorer, keys_of
 from ..learning.features import ContentBlock, design_matrix
 from .prepare import Prepared
 from .resolver import Narrowed, narrow, rank
@@ -52,7 +52,7 @@ def _scored(prepared: Prepared, group: Sequence[Narrowed], contents: Sequence[Co
     scorer = prepared.scorer
     assert scorer is not None
     try:
-        chances = _chances(scorer, [each.ask.customer.facts for each in group if each.ask.customer], contents)
+        chances = _chances(scorer, [each.facts for each in group], contents)
     except ValueError:
         return {}
     found: dict[int, Live] = {}
@@ -71,4 +71,4 @@ def _chances(scorer: Scorer, facts: Sequence[Mapping[str, Any]], contents: Seque
         return np.array([scorer.score_contents(each, contents) for each in facts])
     treated = scorer.treatment.many(facts)
     rows = design_matrix(scorer.schema, treated, ContentBlock(scorer.schema, contents, scorer.kept))
-    return scorer.score(rows, scorer.schema.hash).reshape(len(facts), len(contents))
+    return scorer.score(rows, scorer.schema.hash, keys_of(contents)).reshape(len(facts), len(contents))

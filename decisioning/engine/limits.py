@@ -4,6 +4,7 @@ A decision is answered in well under a millisecond up to these limits; behind th
 Rules are held to theirs when they are published, everything else when it is saved in the admin.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -55,10 +56,10 @@ def limits(data: SnapshotData) -> list[str]:
     return [*map(str, sizes(data)), *(sentence for rule in data.rules for sentence in of_rule(rule.key, rule.text))]
 
 
-def worse(before: Iterable[Excess], after: Iterable[Excess]) -> list[str]:
+def worse(before: Iterable[Excess], after: Iterable[Excess]) -> list[Excess]:
     """What a change made too much or more so; a site that is over a limit already can still be mended step by step."""
     former = {(each.whose, each.what): each.number for each in before}
-    return [str(each) for each in after if each.number > former.get((each.whose, each.what), 0)]
+    return [each for each in after if each.number > former.get((each.whose, each.what), 0)]
 
 
 def sizes(data: SnapshotData) -> list[Excess]:
@@ -67,8 +68,9 @@ def sizes(data: SnapshotData) -> list[Excess]:
         _over("The site", len(data.placements), PLACEMENTS, "placements", "switch off those no app asks for"),
         _over("The site", len(data.segments), SEGMENTS, "segments", "switch off those no rule names"),
     ]
+    rules, contents = (Crowd(item.placements for item in items) for items in (data.rules, data.contents))
     for placement in data.placements:
-        found += _of_placement(placement, data)
+        found += _of_placement(placement, rules, contents)
     for content in data.contents:
         name = f"Content {content.key}"
         found.append(_over(name, len(content.tags), TAGS_PER_CONTENT, "tags", "use attributes for what tells it apart"))
@@ -98,30 +100,39 @@ def used_by_rule(text: str) -> list[Use]:
     return _uses(node) if isinstance(node, nodes.Rule) else []
 
 
-def rules_at(placement: str, rules: Iterable[Sequence[str]]) -> Use:
-    """How many of these rules, each told by its placements, are for this placement."""
-    return Use("rules", _here(placement, rules), RULES_PER_PLACEMENT)
+class Crowd:
+    """Rules or contents, each told by its placements (none means every one), counted once for all placements."""
+
+    def __init__(self, many: Iterable[Sequence[str]]) -> None:
+        self.everywhere = 0
+        self.own: Counter[str] = Counter()
+        for places in many:
+            self.everywhere += not places
+            self.own.update(set(places))
+
+    def at(self, placement: str) -> int:
+        """How many are for this placement."""
+        return self.everywhere + self.own[placement]
 
 
-def crowded(placement: str, rules: Iterable[Sequence[str]]) -> Excess | None:
+def rules_at(placement: str, rules: Crowd) -> Use:
+    """How many of these rules are for this placement."""
+    return Use("rules", rules.at(placement), RULES_PER_PLACEMENT)
+
+
+def crowded(placement: str, rules: Crowd) -> Excess | None:
     """Where that is too many."""
     use = rules_at(placement, rules)
     return _over(f"Placement {placement}", use.number, use.most, use.what, CURES[use.what])
 
 
-def _of_placement(placement: PlacementItem, data: SnapshotData) -> list[Excess | None]:
-    name = f"Placement {placement.key}"
-    contents = _here(placement.key, (content.placements for content in data.contents))
+def _of_placement(placement: PlacementItem, rules: Crowd, contents: Crowd) -> list[Excess | None]:
+    name, many = f"Placement {placement.key}", contents.at(placement.key)
     return [
-        crowded(placement.key, (rule.placements for rule in data.rules)),
-        _over(name, contents, CONTENTS_PER_PLACEMENT, "contents", "choose placements for contents, or send candidates"),
+        crowded(placement.key, rules),
+        _over(name, many, CONTENTS_PER_PLACEMENT, "contents", "choose placements for contents, or send candidates"),
         _over(name, len(placement.defaults), DEFAULTS_PER_PLACEMENT, "default contents", "keep the first ones"),
     ]
-
-
-def _here(placement: str, many: Iterable[Sequence[str]]) -> int:
-    """How many are for this placement; no placements means every one."""
-    return sum(1 for places in many if not places or placement in places)
 
 
 def _uses(node: nodes.Rule) -> list[Use]:

@@ -90,7 +90,7 @@ def _learned(
     missing: tuple[str, ...]
     if scorer is not None and customer is not None and customer.facts:
         try:
-            values = finite(scorer.score_contents(customer.facts, contents)) if live is None else None
+            values = finite(scorer.score_contents(facts, contents)) if live is None else None
             by_key = dict(zip((c.key for c in contents), values, strict=True)) if values is not None else live
             return Scores(by_key or {}, FULL, f"scorer {version}", source="scorer")
         except ValueError as error:

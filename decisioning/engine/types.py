@@ -153,7 +153,7 @@ class Profile(Struct, frozen=True):
     version: int
     facts: dict[str, Any]
     segments: tuple[str, ...] = ()
-    scores: dict[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
     scorer: int | None = None
     facts_at: datetime | None = None
     unit: str = ""

@@ -167,6 +167,8 @@ _by_key = OfSnapshot(lambda prepared: {content.key: content for content in prepa
 caps_of = OfSnapshot(
     lambda prepared: {one.key: one.cap_hours for one in prepared.data.contents if one.cap_count is not None}
 )
+# How far back any cap looks, in seconds; 0 where nothing is capped.
+longest_cap = OfSnapshot(lambda prepared: 3600 * max(caps_of(prepared).values(), default=0.0))
 
 
 def _content(key: str, attributes: Mapping[str, Any]) -> ContentItem:

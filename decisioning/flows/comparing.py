@@ -20,13 +20,15 @@ ONES: Final = ("rung", "reason", "policy", "scorer")
 MOST_TRIED: Final = 12  # each trial prepares a snapshot and decides: more than these are only named
 SHORT: Final = 40
 # What of a snapshot is no cause: keys open doors and change no decision.
-ASIDE: Final = frozenset({"contents", "placements", "rules", "scorer", "keys"})
+HOLDOUT: Final = ("holdout_share", "holdout_draw")
+ASIDE: Final = frozenset({"contents", "placements", "rules", "scorer", "keys", *HOLDOUT})
 NAMES: Final = {
     "priors": "the contents' conversion rates",
     "segment_priors": "the conversion rates by segment",
     "posteriors": "what the bandits counted",
     "bandits": "what the bandits learned",
     "segments": "the segments' names",
+    "filters": "the filters",
 }
 
 
@@ -100,7 +102,10 @@ def causes(then: SnapshotData, now: SnapshotData, placement: str, differs: Trial
 
     Each is {"kind", "key", "what", "mattered"}; `mattered` is None where too many differ to try each.
     """
-    found = [*_things(then, now, placement), *_learned(then, now)]
+    if not then.holdout_draw:
+        # Nobody was held out, so nobody was drawn: a trial that holds somebody out draws as it is done now.
+        then = msgspec.structs.replace(then, holdout_draw=now.holdout_draw)
+    found = [*_things(then, now, placement), *_held_out(then, now), *_learned(then, now)]
     tried = [
         {**cause, "mattered": differs(changed) if number < MOST_TRIED else None}
         for number, (cause, changed) in enumerate(found)
@@ -129,6 +134,18 @@ def _is_here(item: Item | None, placement: str) -> bool:
     if isinstance(item, PlacementItem):
         return item.key == placement
     return item is not None and (not item.placements or placement in item.placements)
+
+
+def _held_out(then: SnapshotData, now: SnapshotData) -> Iterable[Cause]:
+    """The holdout of all placements: how many are in it, and who they are. A placement's own is the placement's."""
+    changed = {name: getattr(now, name) for name in HOLDOUT if getattr(then, name) != getattr(now, name)}
+    told = []
+    if "holdout_share" in changed:
+        told.append(f"share {then.holdout_share:.1%} → {now.holdout_share:.1%}")
+    if "holdout_draw" in changed:
+        told.append(f"other customers drawn: {_short(then.holdout_draw)} → {_short(now.holdout_draw)}")
+    if told:
+        yield {"kind": "holdout", "key": "", "what": ", ".join(told)}, msgspec.structs.replace(then, **changed)
 
 
 def _learned(then: SnapshotData, now: SnapshotData) -> Iterable[Cause]:

@@ -26,7 +26,7 @@ from ..models import Decision
 from ..store.ledger import Ledger
 from ..store.profiles import Found, Profiles
 from ..store.snapshot import age_seconds
-from .asking import CUSTOMER, Asker, asker_of, caps_of
+from .asking import CUSTOMER, Asker, asker_of, caps_of, longest_cap
 from .contract import MAX_BODY, Answer, AsOf, Core, DecideRequest, ErrorItem, PlacementAnswer, Refused
 from .first import take_first
 from .origin import NOWHERE, Origin, placed
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 Asking = TypeVar("Asking", bound=Any)
 
 UNKNOWN_PLACEMENT = "unknown_placement"
+UNREACHABLE, INCOMPLETE = "profiles unreachable", "profiles incomplete"
 FAILED = "It could not be decided; the server's log says why."
 
 _decoder = msgspec.json.Decoder(DecideRequest)
@@ -71,7 +72,7 @@ def decide(
         asker = asker_of(request, prepared)
         refused = take_first(request, asker.names, profiles, now) if request.events else []
         stages.mark("read")
-        found = _find(profiles, request, asker, prepared)
+        found = _find(profiles, request, asker, prepared, now)
         stages.mark("profile")
         if found.reply is not None and not request.dry_run and not request.events:
             ledger.answered("hit", now)
@@ -86,7 +87,7 @@ def decide(
         for row in rows:
             ledger.append(row, prepared.slots[row.placement].item.ledger_share)
         if request.mode == "execute":
-            profiles.note_shown(found, capped_in(core, prepared), now)
+            profiles.note_shown(found, capped_in(core, prepared), core.decision_id, now)
         if found.reply_key and not request.events:
             profiles.remember(found.reply_key, encoded, _lifetime(prepared, now, cache_seconds))
     return 200, _wrap(request, "miss", started, encoded)
@@ -111,10 +112,11 @@ def decoded(decoder: msgspec.json.Decoder[Asking], body: bytes, longest: int) ->
     return request
 
 
-def _find(profiles: Profiles, request: DecideRequest, asker: Asker, prepared: Prepared) -> Found:
+def _find(profiles: Profiles, request: DecideRequest, asker: Asker, prepared: Prepared, now: datetime) -> Found:
     asked = msgspec.structs.replace(request, request_id="")
     digest = blake2b(_canonical.encode((prepared.number, asked)), digest_size=16).hexdigest()
-    found = profiles.find_any(asker.names, digest, capped=bool(caps_of(prepared)))
+    longest = longest_cap(prepared)
+    found = profiles.find_any(asker.names, digest, since=now.timestamp() - longest if longest else None)
     if found.profile is None and found.reachable and found.complete and asker.names[0][0] == CUSTOMER:
         cure = "Send an identify event for them first, or ask with anonymous_id."
         raise Refused(404, "unknown_customer", f"No customer has the id {asker.person!r}. {cure}")
@@ -128,9 +130,7 @@ def _core(
     answers: list[PlacementAnswer] = []
     rows: list[Decision] = []
     errors = list(refused)
-    away = [] if found.reachable else ["profiles unreachable"]
-    if not found.complete:
-        away.append("profiles incomplete")
+    away = away_of(found.reachable, found.complete)
     degraded = list(away)
     call = call_id()
     taken: frozenset[str] = frozenset()
@@ -154,7 +154,7 @@ def _core(
         rows.append(row_of(decision_id, prepared, ask, resolution, now, Decision.Source.API, asker.asked))
         if request.no_repeats:
             taken |= {item.content.key for item in resolution.items}
-        degraded += _missing(resolution, degraded, away)
+        degraded += missing(resolution, degraded, away)
     errors += asker.complaints
     if not answers and all(error.code == UNKNOWN_PLACEMENT for error in errors):
         raise Refused(404, UNKNOWN_PLACEMENT, " ".join(error.message for error in errors))
@@ -184,13 +184,18 @@ def as_of(profile: Profile | None, prepared: Prepared) -> AsOf:
     return AsOf(at, at, prepared.data.scorer.trained_at if prepared.scorer and prepared.data.scorer else None)
 
 
-def capped_in(core: Core, prepared: Prepared) -> dict[str, float]:
-    """What is shown of the contents that may be seen only so often, with the hours of each cap."""
-    shown = {item.id for answer in core.placements for item in answer.items}
-    return {key: hours for key, hours in caps_of(prepared).items() if key in shown}
+def capped_in(core: Core, prepared: Prepared) -> list[str]:
+    """What is shown of the contents that may be seen only so often."""
+    caps = caps_of(prepared)
+    return list({item.id for answer in core.placements for item in answer.items} & caps.keys()) if caps else []
 
 
-def _missing(resolution: Resolution, degraded: Sequence[str], away: Sequence[str]) -> list[str]:
+def away_of(reachable: bool, complete: bool) -> list[str]:
+    """What is to be said of Redis where it did not answer, or was filled only in part."""
+    return [note for note, well in ((UNREACHABLE, reachable), (INCOMPLETE, complete)) if not well]
+
+
+def missing(resolution: Resolution, degraded: Sequence[str], away: Sequence[str]) -> list[str]:
     """What was missing and is not said yet. Somebody who cannot be looked up is not somebody unknown."""
     return [note for note in resolution.degraded if note not in degraded and (note != UNKNOWN or not away)]
 

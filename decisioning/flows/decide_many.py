@@ -1,7 +1,7 @@
 """`POST /v1/decide/batch` without a framework: many customers in, each one's decision as a single call gives it, out.
 
-Profiles come from Redis in two round trips, and the scorer is asked once for all. The ledger gets a row for each
-decision, so a call is bounded by what the ledger's buffer takes well.
+Profiles come from Redis in two round trips for each thousand, waited for longer than a single call does, and the scorer
+is asked once for all. The ledger gets a row for each decision, so a call is bounded by what the ledger's buffer takes.
 """
 
 import time
@@ -18,11 +18,11 @@ from ..engine.prepare import Prepared
 from ..engine.resolver import LADDER
 from ..engine.types import Ask, Profile
 from ..models import Decision
-from ..store import shown
+from ..store import contacts
 from ..store.ledger import Ledger
-from ..store.profiles import Profiles
+from ..store.profiles import Many, Profiles
 from ..store.snapshot import age_seconds
-from .asking import Asker, Shown, asker_of, caps_of
+from .asking import Asker, Shown, asker_of, caps_of, longest_cap
 from .contract import (
     MAX_PLACEMENTS,
     AsOf,
@@ -37,7 +37,7 @@ from .contract import (
     PlacementAsk,
     Refused,
 )
-from .decide import as_of, call_id, decoded, unknown
+from .decide import as_of, away_of, call_id, decoded, missing, unknown
 from .recording import answer_of, row_of
 from .timing import Stages
 
@@ -109,7 +109,7 @@ def decide_many(
         for row in rows:
             ledger.append(row, prepared.slots[row.placement].item.ledger_share)
     if request.mode == "execute":
-        shown.note_many(profiles, _capped(rows, prepared), now)
+        contacts.note_many(profiles, _capped(rows, prepared), now)
     answer.took_ms = round((time.perf_counter() - started) * 1000, 3)
     return 200, _encoder.encode(answer)
 
@@ -129,21 +129,21 @@ def _answered(
 ) -> tuple[BatchAnswer, list[Decision]]:
     keys = list(dict.fromkeys(request.customer_ids))
     found = profiles.find_many(keys)
-    if found is None:
-        raise Refused(503, "unavailable", "Customers cannot be read: Redis is away. Send the same body again later.")
-    known = {key: customer for key, customer in zip(keys, found, strict=True) if customer is not None}
-    asks = _asks(prepared, request, known, _seen(prepared, profiles, list(known.values())))
+    people = _people(keys, found)
+    asks = _asks(prepared, request, people, _seen(prepared, profiles, list(found.known.values()), now))
     decisions: dict[str, OneAnswer] = {}
     rows: list[Decision] = []
     for (asker, ask), resolution in zip(asks, resolve_many(prepared, [ask for _, ask in asks], now), strict=True):
+        away = away_of(asker.person not in found.unread, found.complete)
         one = decisions.get(asker.person)
         if one is None:
             about = as_of(ask.customer, prepared)
-            one = decisions[asker.person] = OneAnswer(asker.person, str(call_id()), resolution.rung, about, [])
+            one = OneAnswer(asker.person, str(call_id()), resolution.rung, about, [], away[:])
+            decisions[asker.person] = one
         decision_id = UUID(int=UUID(one.decision_id).int + len(one.placements) + 1)
         one.placements.append(answer_of(ask, resolution, decision_id, asker, now))
         one.rung = max(one.rung, resolution.rung, key=LADDER.index)
-        one.degraded += [note for note in resolution.degraded if note not in one.degraded]
+        one.degraded += missing(resolution, one.degraded, away)
         rows.append(row_of(decision_id, prepared, ask, resolution, now, Decision.Source.API, asker.asked))
     answer = BatchAnswer(
         request_id=request.request_id,
@@ -152,18 +152,25 @@ def _answered(
         snapshot_age_s=round(age_seconds(prepared), 1),
         scorer=prepared.data.scorer.version if prepared.scorer and prepared.data.scorer else None,
         decisions=list(decisions.values()),
-        unknown_ids=[key for key in keys if key not in known],
+        unknown_ids=[key for key in keys if key not in people],
         errors=[unknown(key, prepared) for key, _ in _wanted(request) if key not in prepared.slots],
     )
     return answer, rows
 
 
-def _seen(prepared: Prepared, profiles: Profiles, customers: list[Profile]) -> dict[int, Shown]:
+def _people(keys: list[str], found: Many) -> dict[str, Profile | None]:
+    """For whom to decide; None for a stranger, which somebody is of whom Redis did not say that nobody knows them."""
+    unsure = found.unread if found.complete else set(keys)
+    return {key: found.known.get(key) for key in keys if key in found.known or key in unsure}
+
+
+def _seen(prepared: Prepared, profiles: Profiles, customers: list[Profile], now: datetime) -> dict[int, Shown]:
     """When each saw what is capped; nobody is asked about where nothing is."""
-    if not caps_of(prepared):
+    if not caps_of(prepared) or not profiles.breaker.closed():
         return {}
     ids = [customer.id for customer in customers]
-    return dict(zip(ids, shown.of_many(profiles, ids), strict=True))
+    since = now.timestamp() - longest_cap(prepared)
+    return dict(zip(ids, contacts.of_many(profiles, ids, since), strict=True))
 
 
 def _capped(rows: list[Decision], prepared: Prepared) -> dict[int, dict[str, UUID]]:
@@ -172,22 +179,20 @@ def _capped(rows: list[Decision], prepared: Prepared) -> dict[int, dict[str, UUI
     for row in rows if caps else ():
         for key in [item["key"] for item in row.items if item["key"] in caps]:
             if row.customer_id is not None:
-                found.setdefault(row.customer_id, {})[key] = row.id
+                found.setdefault(row.customer_id, {})[key] = contacts.call_of(row.id)
     return found
 
 
 def _asks(
-    prepared: Prepared, request: BatchRequest, known: dict[str, Profile], seen: Mapping[int, Shown]
+    prepared: Prepared, request: BatchRequest, people: dict[str, Profile | None], seen: Mapping[int, Shown]
 ) -> list[tuple[Asker, Ask]]:
-    """The questions, customer by customer. A filter that does not fit is refused even when nobody is known."""
+    """The questions, customer by customer, None for strangers. A filter that does not fit is refused in any case."""
     first = asker_of(_single(request), prepared)
     slots = [(key, count) for key, count in _wanted(request) if key in prepared.slots]
     found: list[tuple[Asker, Ask]] = []
-    for key, customer in known.items():
-        asker = first.for_another(key)
-        found += [
-            (asker, asker.ask(slot, count, customer, seen.get(customer.id, {}), frozenset())) for slot, count in slots
-        ]
+    for key, customer in people.items():
+        asker, shown_to = first.for_another(key), seen.get(customer.id, {}) if customer else {}
+        found += [(asker, asker.ask(slot, count, customer, shown_to, frozenset())) for slot, count in slots]
     return found
 
 

@@ -10,8 +10,7 @@ from time import monotonic
 from typing import Any, Final
 
 import polars as pl
-from django.db import OperationalError, connection, transaction
-from psycopg.errors import QueryCanceled
+from django.db import connection, transaction
 
 from rules.language.columns import from_frame
 from rules.language.formulas import formula_histories
@@ -22,6 +21,7 @@ from ..customers.facts.distributions import Described, described
 from ..customers.facts.histories import with_histories
 from ..customers.models import CustomFact
 from ..store import publishing
+from ..store.limiting import until
 
 SAMPLE: Final = 500  # customers
 FEWER: Final = 50  # where those have too many events
@@ -61,10 +61,6 @@ FROM few WHERE c.id = few.id RETURNING c.id
 """
 
 
-class OutOfTime(Exception):
-    """These customers have too many events to be looked at while somebody waits."""
-
-
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What a formula gives: for some customers, the values by customer id, and how they are distributed."""
@@ -95,19 +91,9 @@ def preview(custom: Custom, ids: Sequence[int], now: datetime, seconds: float = 
 
 def _log(ids: Sequence[int], names: Sequence[str], deadline: float) -> pl.DataFrame:
     """The events of these names, or OutOfTime when the deadline comes first."""
-    left = int((deadline - monotonic()) * 1000)
-    if left <= 0:
-        raise OutOfTime
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(left)])
-            cursor.execute(LOG, [list(ids), list(names)])
-            rows = cursor.fetchall()
-            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
-    except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
-            raise OutOfTime from None
-        raise
+    with until(deadline) as cursor:
+        cursor.execute(LOG, [list(ids), list(names)])
+        rows = cursor.fetchall()
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
 import polars as pl
 from django.db import connection, transaction
 
@@ -23,7 +22,7 @@ from ..customers.facts.distributions import Described
 from ..customers.facts.distributions import describe as described
 from ..customers.models import Distribution
 from ..engine.context import context_facts
-from ..models import Decision
+from ..models import Decision, ScoredContents
 
 MOMENT: Final = "context "
 SCORE: Final = "score "
@@ -32,7 +31,8 @@ SAMPLE: Final = 20_000  # customers whose scores are looked at
 LONGEST_NAME: Final = 300
 # Spread over all customers by their ids' hashes, which an index need not know: the sample is cut before it is read.
 SCORES: Final = """
-SELECT s.values::text FROM decisioning_score s WHERE mod(hashint8(s.customer_id)::bigint + 2147483648, %s) = 0 LIMIT %s
+SELECT s.contents_id, s.values FROM decisioning_score s
+WHERE mod(hashint8(s.customer_id)::bigint + 2147483648, %s) = 0 LIMIT %s
 """
 
 
@@ -62,7 +62,9 @@ def describe_scores(now: datetime) -> int:
         cursor.execute("SELECT count(*) FROM decisioning_score")
         every = max(1, cursor.fetchone()[0] // SAMPLE)
         cursor.execute(SCORES, [every, SAMPLE])
-        found = [msgspec.json.decode(text) for (text,) in cursor.fetchall()]
+        rows = cursor.fetchall()
+    keys = {row.pk: row.keys for row in ScoredContents.objects.filter(pk__in={number for number, _ in rows})}
+    found = [dict(zip(keys[number], values, strict=True)) for number, values in rows]
     return _store_rows(found, now, SCORE)
 
 

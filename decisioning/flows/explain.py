@@ -14,6 +14,7 @@ from rules.language.facts import Fact, built_in
 from ..customers import profile
 from ..customers.facts import defining
 from ..customers.facts.catalogue import catalogue_facts
+from ..engine.context import context_facts
 from ..engine.prepare import Prepared
 from ..engine.types import ContentItem
 from ..learning.contributions import Factor, contributions
@@ -136,7 +137,7 @@ def _scores(again: Again, known: Mapping[str, Fact]) -> dict[str, Any] | None:
     ranked = any(reason.startswith(SCORED) for item in row.items[:1] for reason in item.get("reasons", ()))
     if winner is None or scorer is None or row.rung != "full" or not ranked:
         return None
-    told = contributions(scorer, row.facts, winner)
+    told = contributions(scorer, {**row.facts, **context_facts(row.context, row.at)}, winner)
     rest = told.factors[TOP:]
     return {
         "id": winner.key,
@@ -159,14 +160,23 @@ def _winner(again: Again) -> ContentItem | None:
 
 
 def _factor(factor: Factor, known: Mapping[str, Fact]) -> dict[str, Any]:
-    attribute = factor.key.replace("_", " ")
-    label = {
-        "fact": known[factor.key].label if factor.key in known else factor.key,
-        "content": f"The content's {attribute}",
-        "cross": f"The customer's taste for the content's {attribute}",
-    }[factor.source]
+    label = _label(factor, known)
     told = {"name": factor.name, "of": factor.source, "label": label, "value": factor.value, "share": factor.share}
     return told | {"words": plainly(label, factor.value, factor.share)}
+
+
+def _label(factor: Factor, known: Mapping[str, Fact]) -> str:
+    attribute = factor.key.replace("_", " ")
+    if factor.source in ("fact", "context"):
+        return known[factor.key].label if factor.key in known else factor.key
+    kind = factor.name.partition("_")[0]
+    return {
+        "content": f"The content's {attribute}",
+        "cross": f"The customer's taste for the content's {attribute}",
+        "rate": f"The {kind} rate of " + (f"contents with the same {attribute}" if attribute else "the content"),
+        "likeness": "Likeness to what the customer clicked" + (f", by {attribute}" if attribute else ""),
+        "position": "The place it was shown at",
+    }[factor.source]
 
 
 # -- words for the customer

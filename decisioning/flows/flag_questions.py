@@ -60,6 +60,9 @@ def _whom(context: dict[str, Any]) -> dict[str, str]:
     key = context.get("targetingKey")
     if key is not None and not isinstance(key, str):
         raise Failed(400, "INVALID_CONTEXT", "context.targetingKey is a text: a customer id, or anonymous:<id>.")
+    if not isinstance(context.get("anonymous", False), bool | None):
+        cure = "context.anonymous is true or false: whether the targetingKey is an anonymous id."
+        raise Failed(400, "INVALID_CONTEXT", cure)
     plain = (key or "").removeprefix(ANONYMOUS)
     if not plain.strip():
         cure = "Say for whom: context.targetingKey is a customer id, or anonymous:<id> for somebody not logged in."

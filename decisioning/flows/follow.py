@@ -1,10 +1,12 @@
 """Events that carry a decision's token in; the outcomes they stand for, kept with the events, out.
 
 "Order Completed" with a token is a conversion and its value, "Product Clicked" a click. Which event is what stands in
-`USUAL` and can be changed in the admin.
+`USUAL` and can be changed in the admin. Such an outcome is told to facts as any other is (`respond`), unless the event
+itself is what it would be told as; of what is history nothing is told, for events that are told may trigger something.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -14,7 +16,8 @@ from ..customers.intake.pending import Row
 from ..models import EventOutcome, Outcome
 from ..store import tokens
 from ..store.tallies import add_now
-from .take import BAD_TOKEN, row_of
+from .respond import NAMES
+from .take import count_refused, row_of
 
 # Of the Segment Spec: https://segment.com/docs/connections/spec/ecommerce/v2/
 USUAL: Final[Mapping[str, str]] = {
@@ -26,6 +29,7 @@ USUAL: Final[Mapping[str, str]] = {
 TOKENS: Final = ("decision_token", "token")
 VALUES: Final = ("revenue", "total", "value")
 MOST: Final = 1e9
+EVENTS: Final = "events"
 _decode = msgspec.json.decode
 
 
@@ -49,10 +53,10 @@ def follow_events(rows: Sequence[Row]) -> int:
         try:
             value = value_of(told) if kind == Outcome.Kind.CONVERSION else 0.0
             outcome = row_of(str(token), kind, _name(row.message_id), row.timestamp, value)
-        except (tokens.BadToken, UnicodeError):
-            add_now("outcomes", BAD_TOKEN, row.timestamp, 1)
+        except (tokens.BadToken, UnicodeError) as error:
+            count_refused(error, EVENTS, row.timestamp, _count)
             continue
-        outcome.told = True  # it came from the event log
+        outcome.told = row.historical or row.name == NAMES[kind]  # facts know of it, or shall not
         found.append(outcome)
     Outcome.objects.bulk_create(found, ignore_conflicts=True)
     return len(found)
@@ -74,6 +78,10 @@ def value_of(properties: Mapping[str, Any]) -> float:
         if 0 <= amount <= MOST:
             return amount
     return 0.0
+
+
+def _count(what: str, name: str, at: datetime) -> None:
+    add_now(what, name, at, 1)
 
 
 def _name(message_id: str) -> str:

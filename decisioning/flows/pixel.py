@@ -8,12 +8,13 @@ from typing import Final, get_args
 from django.db import DatabaseError, InterfaceError
 
 from ..store import tokens
-from .take import BAD_TOKEN, Count, Kind, ignored, keep_outcomes, row_of
+from .take import BAD_TOKEN, TOKENS, UNKNOWN_TYPE, Count, Kind, count_refused, ignored, keep_outcomes, row_of
 
 log = logging.getLogger(__name__)
 
 LONGEST: Final = 400  # characters of a token
-STORED, UNKNOWN_TYPE, AWAY = "stored", "unknown_type", "unavailable"
+STORED, AWAY = "stored", "unavailable"
+PIXEL: Final = "pixel"
 
 
 def seen(token: str, kind: str, now: datetime, count: Count = ignored) -> str:
@@ -23,12 +24,13 @@ def seen(token: str, kind: str, now: datetime, count: Count = ignored) -> str:
     value: whoever holds the address could write any into it, so values come by `POST /v1/outcomes` with a key.
     """
     if kind not in get_args(Kind):
+        count(TOKENS, f"{UNKNOWN_TYPE} {PIXEL}", now)
         return UNKNOWN_TYPE
     try:
         name = blake2b(token.encode(), digest_size=16).hexdigest()
         row = row_of(token[: LONGEST + 1], kind, f"pixel-{kind}-{name}", now)
-    except (tokens.BadToken, UnicodeError):
-        count("outcomes", BAD_TOKEN, now)
+    except (tokens.BadToken, UnicodeError) as error:
+        count_refused(error, PIXEL, now, count)
         return BAD_TOKEN
     try:
         keep_outcomes([row])

@@ -24,7 +24,7 @@ from ..customers.facts.deriving import derive
 from ..customers.facts.expiring import next_change
 from ..customers.facts.folding import traits_of
 from ..customers.facts.streams import Stream
-from ..customers.identity import meeting, merging
+from ..customers.identity import family, meeting, merging
 from ..customers.intake import letters, pending
 from ..customers.intake.incoming import FUTURE
 from ..customers.intake.pending import Batch, Row
@@ -135,7 +135,8 @@ def handle(batch: Batch, now: datetime) -> Reacted:
     known = standing()
     changed = meeting.observe(batch.rows)
     changed |= meeting.note_earlier(batch.rows)
-    touched = merging.apply(changed, now, held=batch.customers).customers if changed else frozenset[int]()
+    united = merging.apply(changed, now, held=batch.customers) if changed else merging.Changed()
+    touched = united.customers
     reached = sorted({*batch.customers, *touched})
     found = streams.load(reached, known.histories)
     owner = {stream.identity: customer for customer, mine in found.items() for stream in mine}
@@ -146,6 +147,7 @@ def handle(batch: Batch, now: datetime) -> Reacted:
     renamed |= {stream.identity for customer in touched for stream in found.get(customer, ())}
     reacted = settle(found, rows, _moment(rows, now), known, renamed, Because(How.MERGE), told_by(rows))
     publishing.forget(set(reached) - found.keys())
+    publishing.part(united.undone)
     pending.done(batch.rows)
     follow_events(batch.rows)
     seen = [(name_of(row.type, row.name), row.timestamp, row.properties) for row in batch.rows if not row.bot]
@@ -168,7 +170,10 @@ def settle_merges(now: datetime) -> int:
     if not waiting:
         return 0
     with transaction.atomic():
-        return resettle(merging.apply(waiting, now).customers, now)
+        united = merging.apply(waiting, now)
+        count = resettle(united.customers, now)
+        publishing.part(united.undone)
+        return count
 
 
 def resettle(touched: Collection[int], now: datetime, *, quiet: bool = False) -> int:
@@ -234,8 +239,11 @@ def settle(
     """
     streams.save((stream for mine in found.values() for stream in mine), now, known.histories)
     states = {customer: streams.together(mine) for customer, mine in found.items()}
+    said = family.allowed(list(states))
     facts: dict[int, Facts] = {
-        customer: derive(state, now, known.vocabulary, known.histories, customs=known.customs)
+        customer: derive(
+            state, now, known.vocabulary, known.histories, customs=known.customs, consents=said.get(customer, ())
+        )
         for customer, state in states.items()
     }
     texts = {customer: (_encode(facts[customer]), _encode(traits_of(states[customer]))) for customer in states}
@@ -252,7 +260,6 @@ def settle(
             for stream in mine
             if stream.identity in renamed
         ],
-        scored=known.scored,
     )
     return Reacted(len(found), len(rows), len(settled.moves.entered), len(settled.moves.left), added)
 

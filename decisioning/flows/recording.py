@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from ..engine.prepare import Prepared
+from ..engine.scoring import MODEL
 from ..engine.types import Ask, Item, Resolution
 from ..models import Decision
 from ..store import tokens
@@ -98,8 +99,9 @@ def row_of(
             "exclude": sorted(ask.exclude),
             "person": ask.person,
             "unit": customer.unit if customer else "",
-            "scores": customer.scores or None if customer else None,
-            "scores_by": customer.scorer if customer else None,
+            # Those that ranked, where they did: nobody reads them otherwise.
+            "scores": dict(customer.scores) if customer and resolution.rung == MODEL else None,
+            "scores_by": customer.scorer if customer and resolution.rung == MODEL else None,
             "facts_at": customer.facts_at.isoformat() if customer and customer.facts_at else None,
             "taken": sorted(ask.taken),
             "holdout": ask.holdout,

@@ -29,8 +29,7 @@ from ..store import clusters
 # One row tells whether anything below may have changed since it was read.
 STAMP = """
 SELECT (SELECT number FROM decisioning_change), (SELECT max(id) FROM customers_factvocabulary),
-       (SELECT array_agg(id ORDER BY id) FROM rules_segment WHERE refreshed_at IS NULL),
-       EXISTS (SELECT FROM decisioning_score)
+       (SELECT array_agg(id ORDER BY id) FROM rules_segment WHERE refreshed_at IS NULL)
 """
 
 
@@ -71,7 +70,6 @@ class Standing:
     by_exit: Mapping[int, tuple[tuple[Campaign, Any], ...]]
     reactions: Mapping[int, tuple[Reaction, ...]]
     lists: frozenset[int]
-    scored: bool
 
     @property
     def dues(self) -> frozenset[str]:
@@ -91,8 +89,8 @@ def standing() -> Standing:
     """The present one; one small query when nothing changed."""
     with arrays.direct() as raw:
         raw.execute(STAMP, prepare=True)
-        number, vocabulary, first, scored = raw.fetchone() or (None, None, None, False)
-    stamp = (number, vocabulary, tuple(first or ()), scored)
+        number, vocabulary, first = raw.fetchone() or (None, None, None)
+    stamp = (number, vocabulary, tuple(first or ()))
     if _last and _last[0].stamp == stamp:
         return _last[0]
     found = _read(stamp)
@@ -152,7 +150,6 @@ def _read(stamp: tuple[Any, ...]) -> Standing:
         by_exit={pk: tuple(pairs) for pk, pairs in by_exit.items()},
         reactions=_reactions(),
         lists=frozenset(pk for pk, _, _, kind in rows if kind == Segment.Kind.LIST),
-        scored=bool(stamp[3]),
     )
 
 

@@ -35,8 +35,9 @@ WITH kept AS (
 )
 SELECT decisioning_in_time(windows, %(kind)s, at, %(at)s) FROM decisioning_decision WHERE id = %(decision)s
 """
-BAD_TOKEN = "bad_token"  # noqa: S105  (the name it is counted under)
-
+BAD_TOKEN, UNKNOWN_TYPE = "bad_token", "unknown_type"  # the names they are counted under
+# What is refused, each by whom it came: "forged pixel", "unreadable dk_1a2b3c4d".
+TOKENS = "tokens"
 
 Kind = Literal["impression", "click", "conversion"]
 
@@ -137,10 +138,17 @@ def introduce(stored: Stored) -> None:
             log.warning("customers wait for Redis: %s", error)
 
 
-def take_outcome(body: bytes, now: datetime, count: Count = ignored) -> tuple[int, bytes]:
+def count_refused(error: Exception, by: str, now: datetime, count: Count) -> None:
+    """Count a token that is none, under why and by whom it came."""
+    why = error.why if isinstance(error, tokens.BadToken) else tokens.UNREADABLE
+    count("outcomes", BAD_TOKEN, now)
+    count(TOKENS, f"{why} {by}", now)
+
+
+def take_outcome(body: bytes, now: datetime, count: Count = ignored, by: str = "") -> tuple[int, bytes]:
     """Answer one outcome call. The same `message_id` again is answered the same and counted once.
 
-    `count` is told of tokens that are none.
+    `count` is told of tokens that are none and of unknown types; `by` is the prefix of the key that sent them.
     """
     try:
         refuse_nul(body)
@@ -149,10 +157,12 @@ def take_outcome(body: bytes, now: datetime, count: Count = ignored) -> tuple[in
         row = row_of(request.token, request.type, request.message_id, at, request.value)
         attributed = keep_outcome(row)
     except tokens.BadToken as error:
-        count("outcomes", BAD_TOKEN, now)
+        count_refused(error, by, now, count)
         refused = Refused(400, "invalid_token", str(error))
         return refused.status, refused.body()
     except (ValueError, RecursionError) as error:
+        if str(error).endswith("`$.type`"):
+            count(TOKENS, f"{UNKNOWN_TYPE} {by}", now)
         refused = Refused(400, "invalid_request", f"The body cannot be read: {error}")
         return refused.status, refused.body()
     except (OperationalError, InterfaceError) as error:

@@ -3,7 +3,7 @@
 from .access import ApiKey
 from .decisions import Decision, EventOutcome, Outcome
 from .files import ArchivePart
-from .published import Artefact, Change, Score, Snapshot
+from .published import Artefact, Change, Score, ScoredContents, Snapshot
 from .sums import DroppedMonth, Statistic, Tally, Traffic, Uncounted, UncountedOutcome
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "EventOutcome",
     "Outcome",
     "Score",
+    "ScoredContents",
     "Snapshot",
     "Statistic",
     "Tally",

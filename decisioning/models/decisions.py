@@ -87,6 +87,8 @@ class Outcome(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["decision_id"], name="outcome_of_decision"),
+            # Reports of a span of time.
+            models.Index(fields=["at"], name="outcome_by_moment"),
             # What the event log does not know yet.
             models.Index(fields=["id"], name="outcome_untold", condition=Q(told=False)),
         ]

@@ -10,21 +10,28 @@ from dataclasses import dataclass
 from errno import ENOENT
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import polars as pl
 from django.db import connection
 
 from ..customers.facts.history import SCHEMAS, Prepared
+from ..customers.identity.family import ALLOWED_IN_BUCKET
 from . import extract, parts, shelving
 from .files import Files, files
 from .parts import BUCKETS, RAW, WAITING, WHO
 
 OWNERS: Final = "SELECT id, customer_id FROM customers_identity WHERE customer_id %% %s = %s"
-CUSTOMERS: Final = """
-SELECT id, traits::text FROM customers_customer WHERE merged_into_id IS NULL AND id %% %s = %s ORDER BY id
-"""
+CUSTOMERS: Final = f"""
+SELECT id, traits::text, channels FROM customers_customer LEFT JOIN ({ALLOWED_IN_BUCKET}) AS said ON head = id
+WHERE merged_into_id IS NULL AND id %% %s = %s ORDER BY id
+"""  # noqa: S608
+CUSTOMER_SCHEMA: Final[dict[str, Any]] = {
+    "customer_id": pl.Int64,
+    "traits": pl.String,
+    "consents": pl.List(pl.String),
+}
 EVENT_COLUMNS: Final = ("customer_id", "message_id", "type", "name", "timestamp", "properties", "context")
 Wanted = Mapping[str, Sequence[str]]
 
@@ -171,8 +178,8 @@ def _identities(places: tuple[str, ...]) -> pl.Series:
 
 
 def customers_of(bucket: int) -> pl.DataFrame:
-    """customer_id and traits (JSON) of a bucket's customers, by id."""
+    """customer_id, traits (JSON) and consents (channels) of a bucket's customers, by id."""
     with connection.cursor() as cursor:
-        cursor.execute(CUSTOMERS, [BUCKETS, bucket])
+        cursor.execute(CUSTOMERS, [BUCKETS, bucket, BUCKETS, bucket])
         rows = cursor.fetchall()
-    return pl.DataFrame(rows, schema={"customer_id": pl.Int64, "traits": pl.String}, orient="row")
+    return pl.DataFrame(rows, schema=CUSTOMER_SCHEMA, orient="row")

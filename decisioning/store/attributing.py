@@ -7,17 +7,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
+from math import inf
 from operator import itemgetter
+from time import monotonic
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Max
 
 from campaigns.models import Placement
 from campaigns.models.windows import USUAL, usual
 
 from ..learning.attribution import HALF_LIFE_HOURS, MOST_TOUCHES, Conversion, Report, Touch
+from .limiting import OutOfTime, until
 
 By = Literal["content", "placement", "campaign", "rule"]
 Seen = Literal["shown", "clicked"]
@@ -59,15 +62,18 @@ class Asked:
     half_life: float = HALF_LIFE_HOURS
 
 
-def attributed(asked: Asked) -> Report:
-    """The report; takes the time of one pass over the outcomes of the span and of the longest window before it."""
+def attributed(asked: Asked, deadline: float = inf) -> Report:
+    """The report; takes the time of one pass over the outcomes of the span and of the longest window before it.
+
+    Raises OutOfTime when the deadline (by `monotonic`) comes first.
+    """
     report = Report(asked.half_life)
-    for _, rows in groupby(_rows(asked), key=itemgetter(0)):
+    for _, rows in groupby(_rows(asked, deadline), key=itemgetter(0)):
         report.take(_events(rows, asked))
     return report
 
 
-def _rows(asked: Asked) -> Iterator[tuple[Any, ...]]:
+def _rows(asked: Asked, deadline: float) -> Iterator[tuple[Any, ...]]:
     longest = asked.hours
     if longest is None:
         own = Placement.objects.aggregate(longest=Max("window_hours"))["longest"] or 0.0
@@ -78,10 +84,13 @@ def _rows(asked: Asked) -> Iterator[tuple[Any, ...]]:
         also = "AND d.placement = %s"
         words.append(asked.placement)
     statement = ROWS.format(channel=CHANNELS[asked.by], also=also)
-    with transaction.atomic(), connection.chunked_cursor() as cursor:
+    with until(deadline), connection.chunked_cursor() as cursor:
         cursor.execute(statement, words)
         while some := cursor.fetchmany(AT_ONCE):
             yield from some
+            # PostgreSQL looks at the clock while it works, and only at that of one fetch.
+            if monotonic() > deadline:
+                raise OutOfTime
 
 
 def _events(rows: Iterable[tuple[Any, ...]], asked: Asked) -> Iterator[Touch | Conversion]:

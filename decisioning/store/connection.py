@@ -23,6 +23,15 @@ def hot() -> redis.Redis:
 
 
 @cache
+def bulk() -> redis.Redis:
+    """The client for requests about many customers, whose callers wait anyway: one try of two seconds, if not set."""
+    deadline = settings.REDIS_BATCH_DEADLINE_SECONDS
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=deadline, socket_connect_timeout=deadline, retry=Retry(NoBackoff(), 0)
+    )
+
+
+@cache
 def patient() -> redis.Redis:
     """The client for workers and background threads: two seconds, no retry."""
     return redis.Redis.from_url(

@@ -9,13 +9,15 @@ Of a content in a decision the first impression, click and conversion count, the
 values of all its conversions are added up, and all of it on the day of the decision.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Max
 
-from .shown import note_prefetched
+from ..models import DroppedMonth
+from .contacts import note_prefetched
 from .tallies import add_now
 
 DECISIONS, OUTCOMES = 1000, 2000
@@ -102,12 +104,15 @@ INSERT INTO decisioning_traffic AS t ({ENDED}) {ENDS.format(decisions=SOME)}
 ON CONFLICT (hour, placement, source, rung, reason)
 DO UPDATE SET decisions = t.decisions + excluded.decisions, whole = t.whole + excluded.whole
 """
-# What came after its window adds nothing above and is said here, in the hour it came.
+# What came after its window adds nothing above and is said here, in the hour it came: all, and by placement.
 LATE = """
 INSERT INTO decisioning_tally AS t (process, hour, what, name, count, most)
-SELECT '00000000-0000-0000-0000-000000000000'::uuid, date_trunc('hour', o.at, 'UTC'), 'outcomes', 'late', count(*), 0
+SELECT '00000000-0000-0000-0000-000000000000'::uuid, date_trunc('hour', o.at, 'UTC') AS hour,
+       CASE grouping(d.placement) WHEN 1 THEN 'outcomes' ELSE 'late' END,
+       CASE grouping(d.placement) WHEN 1 THEN 'late' ELSE d.placement END, count(*), 0
 FROM decisioning_outcome o JOIN decisioning_decision d ON d.id = o.decision_id
-WHERE o.id = ANY({outcomes}) AND NOT decisioning_in_time(d.windows, o.kind, d.at, o.at) GROUP BY 2
+WHERE o.id = ANY({outcomes}) AND NOT decisioning_in_time(d.windows, o.kind, d.at, o.at)
+GROUP BY GROUPING SETS ((2), (2, d.placement))
 ON CONFLICT (hour, process, what, name) DO UPDATE SET count = t.count + excluded.count
 """
 COUNTED = """
@@ -115,11 +120,15 @@ WITH decisions AS (DELETE FROM decisioning_uncounted WHERE decision_id = ANY(%(d
 DELETE FROM decisioning_uncountedoutcome WHERE outcome_id = ANY(%(outcomes)s)
 """
 GIVE_UP = """
-DELETE FROM decisioning_uncountedoutcome u WHERE u.outcome_id IN (
-    SELECT u.outcome_id FROM decisioning_uncountedoutcome u LEFT JOIN decisioning_outcome o ON o.id = u.outcome_id
-    WHERE o.id IS NULL OR o.at < %s AND o.decision_id < %s
-    AND NOT EXISTS (SELECT FROM decisioning_decision d WHERE d.id = o.decision_id)
+WITH gone AS (
+    DELETE FROM decisioning_uncountedoutcome u WHERE u.outcome_id IN (
+        SELECT u.outcome_id FROM decisioning_uncountedoutcome u LEFT JOIN decisioning_outcome o ON o.id = u.outcome_id
+        WHERE o.id IS NULL OR o.at < %s AND o.decision_id < %s
+        AND NOT EXISTS (SELECT FROM decisioning_decision d WHERE d.id = o.decision_id)
+    ) RETURNING outcome_id
 )
+SELECT count(*), count(*) FILTER (WHERE o.decision_id < %s)
+FROM gone g LEFT JOIN decisioning_outcome o ON o.id = g.outcome_id
 """
 
 
@@ -151,11 +160,23 @@ def _ids(cursor: Any, statement: str, words: Any) -> list[Any]:
 
 def give_up(now: datetime, real: datetime) -> int:
     """Let go of outcomes whose decision never came; how many. `now` is the product's clock, `real` the real time."""
-    oldest = UUID(int=max(0, int((real - PATIENCE).timestamp() * 1000)) << 80)
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(GIVE_UP, [now - PATIENCE, oldest])
-            lost = int(cursor.rowcount)
-        if lost:
-            add_now("outcomes", "lost", now, lost)
-    return lost
+            cursor.execute(GIVE_UP, [now - PATIENCE, _first_id(real - PATIENCE), _first_id(_kept_since())])
+            lost, expired = cursor.fetchone()
+        for name, number in (("lost", lost - expired), ("expired", expired)):
+            if number:
+                add_now("outcomes", name, now, number)
+    return int(lost)
+
+
+def _first_id(at: datetime) -> UUID:
+    """No decision made from this moment on has a smaller id."""
+    return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)
+
+
+def _kept_since() -> datetime:
+    """The end of the newest month that was dropped; the beginning of all time where none was."""
+    newest = DroppedMonth.objects.aggregate(newest=Max("month"))["newest"]
+    end = (newest + timedelta(days=31)).replace(day=1) if newest else date(1970, 1, 1)
+    return datetime.combine(end, time(), UTC)

@@ -1,23 +1,26 @@
 """An identity comes in; what Redis knows of that customer comes out, in one round trip: the request's way to people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID
 
 import msgspec
 import redis
 
 from ..engine.types import Profile
-from .connection import Breaker, hot
+from . import scores
+from .connection import Breaker, bulk, hot
 
 PROFILE, WHO, READY, REPLY = "profile:{}", "who:{}:{}", "profiles:ready", "reply:"
 CUSTOMER = "customer_id"
+# A customer's contacts, and of what their members are made: kind, channel, what, and what it came with.
+CONTACTS, SEPARATOR, CONTENT, WEB = "contacts:{}", "\x1f", "c", "web"
 
 # KEYS: identities, the first that is somebody's counts. ARGV: what the reply depends on beside the customer, and
-# whether any content may be shown only so often. A reply's key holds the customer, the version of their profile, how
-# much of what is capped they saw and everything the request asked, so nothing ever needs invalidating.
-# Answers: is the store filled, the profile, the reply and its key, what was seen and when, by whom.
+# since when any cap looks at what was shown, if there is one. A reply's key holds the customer, the version of their
+# profile, what of the capped they saw when and everything the request asked, so nothing ever needs invalidating.
+# Answers: is the store filled, the profile, the reply and its key, what was seen and when, by whom, stored scores.
 READ = """
 local ready = redis.call('EXISTS', 'profiles:ready')
 local id = false
@@ -25,16 +28,28 @@ for _, key in ipairs(KEYS) do
     id = redis.call('GET', key)
     if id then break end
 end
-local who = 'shown:' .. (id or KEYS[1])
-local shown = ARGV[2] == '1' and redis.call('ZRANGE', who, 0, -1, 'WITHSCORES') or {}
-if not id then return {ready, false, false, false, shown, who} end
+local who = 'contacts:' .. (id or KEYS[1])
+local shown, seen = {}, ''
+if ARGV[2] ~= '' then
+    local rows = redis.call('ZRANGEBYSCORE', who, ARGV[2], '+inf', 'WITHSCORES')
+    for at = 1, #rows, 2 do
+        -- Contents alone: of messages no reply depends.
+        if string.byte(rows[at]) == 99 then
+            shown[#shown + 1] = rows[at]
+            shown[#shown + 1] = rows[at + 1]
+        end
+    end
+    if #shown > 0 then seen = redis.sha1hex(table.concat(shown, ' ')) end
+end
+if not id then return {ready, false, false, false, shown, who, false} end
 local profile = redis.call('HMGET', 'profile:' .. id, 'blob', 'version')
-if not profile[1] then return {ready, false, false, false, shown, who} end
-local key = 'reply:' .. id .. ':' .. profile[2] .. ':' .. #shown .. ':' .. ARGV[1]
-return {ready, profile[1], redis.call('GET', key), key, shown, who}
+if not profile[1] then return {ready, false, false, false, shown, who, false} end
+local key = 'reply:' .. id .. ':' .. profile[2] .. ':' .. seen .. ':' .. ARGV[1]
+return {ready, profile[1], redis.call('GET', key), key, shown, who, redis.call('GET', 'scores:' .. id)}
 """
 
 LONGEST_CAP = 366 * 86_400  # seconds
+AT_ONCE = 1_000  # customers of a batch that are read in one go, each with the client's whole patience
 
 _decoder = msgspec.msgpack.Decoder(Profile)
 
@@ -52,6 +67,15 @@ class Found:
     shown_key: str = ""
 
 
+@dataclass(slots=True)
+class Many:
+    """What Redis knows of many: who is known, who could not be read in time, and whether its word is final."""
+
+    known: dict[str, Profile] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    complete: bool = True
+
+
 class Profiles:
     """The request's way to customers: one script call, one try, a breaker; never an exception."""
 
@@ -64,47 +88,60 @@ class Profiles:
         """The customer behind an identity, and the reply to an identical request if one is cached."""
         return self.find_any([(kind, value)], digest)
 
-    def find_any(self, names: Sequence[tuple[str, str]], digest: str, *, capped: bool = False) -> Found:
-        """The same for the first of several identities that is anybody's; `capped`: with what they saw of it."""
+    def find_any(self, names: Sequence[tuple[str, str]], digest: str, *, since: float | None = None) -> Found:
+        """The same for the first of several identities that is anybody's, with what of the capped they saw `since`."""
         if not self.breaker.closed():
             return Found(None, reachable=False)
         try:
             keys = [WHO.format(kind, value) for kind, value in names]
-            ready, blob, reply, key, shown, who = self._read(keys=keys, args=[digest, int(capped)])
+            told = self._read(keys=keys, args=[digest, "" if since is None else since])
+            ready, blob, reply, key, shown, who, scored = told
         except redis.RedisError:
             self.breaker.trip()
             return Found(None, reachable=False)
-        profile = _decoder.decode(blob) if blob else None
-        seen = _seen(shown) if shown else {}
+        profile = scores.scored(_decoder.decode(blob), scored, self.client) if blob else None
+        seen = moments_of(list(zip(shown[::2], map(float, shown[1::2]), strict=True))) if shown else {}
         return Found(profile, reply, key.decode() if key else None, True, bool(ready), seen, who.decode())
 
-    def note_shown(self, found: Found, caps: Mapping[str, float], now: datetime) -> None:
-        """These contents (with the hours of their caps) were shown; what no cap looks at any more is forgotten."""
-        if not caps or not found.shown_key or not self.breaker.closed():
+    def note_shown(self, found: Found, keys: Collection[str], call: UUID | str, now: datetime) -> None:
+        """These contents with a cap were shown by a call; what no cap looks at any more is forgotten."""
+        if not keys or not found.shown_key or not self.breaker.closed():
             return
-        longest = max(3600 * hours for hours in caps.values())
         pipe = self.client.pipeline(transaction=False)
-        pipe.zadd(found.shown_key, {f"{key}\x1f{uuid4().hex[:8]}": now.timestamp() for key in caps})
+        pipe.zadd(found.shown_key, {member_of(WEB, key, call): now.timestamp() for key in keys})
         pipe.zremrangebyscore(found.shown_key, "-inf", now.timestamp() - LONGEST_CAP)
-        pipe.expire(found.shown_key, int(max(longest, LONGEST_CAP)))
+        pipe.expire(found.shown_key, LONGEST_CAP)
         try:
             pipe.execute()
         except redis.RedisError:
             self.breaker.trip()
 
-    def find_many(self, keys: Sequence[str]) -> list[Profile | None] | None:
-        """Customers by their keys, in that order; None where somebody is unknown, and None for all with Redis away."""
-        if not self.breaker.closed():
-            return None
+    def find_many(self, keys: Sequence[str]) -> Many:
+        """Customers by their keys. Once Redis has not answered in time, nobody waits for the rest of them."""
+        found = Many()
+        for start in range(0, len(keys), AT_ONCE):
+            some = keys[start : start + AT_ONCE]
+            if not (self.breaker.closed() and self._read_many(some, found)):
+                found.unread.update(some)
+        return found
+
+    def _read_many(self, keys: Sequence[str], found: Many) -> bool:
+        """Add what is known of some customers; whether Redis answered in time."""
         try:
-            ids = self.client.mget([WHO.format(CUSTOMER, key) for key in keys])
+            *ids, ready = self.client.mget([*(WHO.format(CUSTOMER, key) for key in keys), READY])
             pipe = self.client.pipeline(transaction=False)
             for pk in ids:
                 pipe.hget(PROFILE.format(int(pk) if pk else 0), "blob")
-            return [_decoder.decode(blob) if blob else None for blob in pipe.execute()]
+            pipe.mget([scores.SCORES.format(int(pk) if pk else 0) for pk in ids])
+            *blobs, stored = pipe.execute()
         except redis.RedisError:
             self.breaker.trip()
-            return None
+            return False
+        for key, blob, scored in zip(keys, blobs, stored, strict=True):
+            if blob:
+                found.known[key] = scores.scored(_decoder.decode(blob), scored, self.client)
+        found.complete &= ready is not None
+        return True
 
     def remember(self, key: str, reply: bytes, milliseconds: int) -> None:
         """Cache a reply; losing it costs a computation, so a failure is only noted by the breaker."""
@@ -116,16 +153,23 @@ class Profiles:
             self.breaker.trip()
 
 
-def _seen(rows: Sequence[tuple[bytes, float] | bytes]) -> dict[str, list[datetime]]:
-    """When which content was seen; members and scores take turns."""
+def member_of(channel: str, content: str, call: UUID | str) -> str:
+    """A content shown on a channel; by the same call it is shown once."""
+    return SEPARATOR.join((CONTENT, channel, content, str(call)))
+
+
+def moments_of(rows: Sequence[tuple[bytes, float]]) -> dict[str, list[datetime]]:
+    """When which content was seen, on whatever channel."""
     found: dict[str, list[datetime]] = {}
-    for member, score in zip(rows[::2], rows[1::2], strict=True):
-        key = bytes(member).decode().partition("\x1f")[0]  # type: ignore[arg-type]
-        found.setdefault(key, []).append(datetime.fromtimestamp(float(score), UTC))  # type: ignore[arg-type]
+    for member, at in rows:
+        kind, _, what, _ = member.decode().split(SEPARATOR)
+        if kind == CONTENT:
+            found.setdefault(what, []).append(datetime.fromtimestamp(at, UTC))
     return found
 
 
 _shared: list[Profiles] = []
+_of_batches: list[Profiles] = []
 
 
 def shared() -> Profiles:
@@ -133,3 +177,10 @@ def shared() -> Profiles:
     if not _shared:
         _shared.append(Profiles(hot()))
     return _shared[0]
+
+
+def of_batches() -> Profiles:
+    """The same for callers who ask for many: it waits longer, and neither's breaker is the other's."""
+    if not _of_batches:
+        _of_batches.append(Profiles(bulk()))
+    return _of_batches[0]

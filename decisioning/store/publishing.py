@@ -8,10 +8,9 @@ import redis
 from ..customers.identity.known import Newcomer, key_of
 from ..customers.intake import arrays
 from ..customers.intake.arrays import among
-from ..customers.models import Customer, Identity
+from ..customers.models import Customer, Identity, Merge
 from ..engine.types import Profile
-from ..models import Score
-from . import frames, notes
+from . import admission, contacts, frames, notes, remembering, scores
 from .connection import patient
 from .profiles import CUSTOMER, PROFILE, READY, WHO, shared
 
@@ -46,31 +45,25 @@ def compose(ids: Sequence[int]) -> list[Profile]:
     with arrays.direct() as raw:
         segments = dict(raw.execute(STAYS, [asked], prepare=True).fetchall())
         rows = raw.execute(ROWS, [asked], prepare=True).fetchall()
-    return with_scores(
-        [
-            Profile(
-                id=pk,
-                key=key,
-                version=version,
-                facts=msgspec.json.decode(facts),
-                segments=tuple(segments.get(pk, ())),
-                facts_at=facts_at,
-                unit=unit,
-            )
-            for pk, key, version, facts, facts_at, unit in rows
-        ]
-    )
+    return [
+        Profile(
+            id=pk,
+            key=key,
+            version=version,
+            facts=msgspec.json.decode(facts),
+            segments=tuple(segments.get(pk, ())),
+            facts_at=facts_at,
+            unit=unit,
+        )
+        for pk, key, version, facts, facts_at, unit in rows
+    ]
 
 
 def with_scores(found: Sequence[Profile]) -> list[Profile]:
-    """The same with the scores that are stored."""
-    scores = {
-        score.customer_id: score for score in Score.objects.filter(customer_id__in=among(one.id for one in found))
-    }
+    """The same with the scores that are stored, for who reads no Redis."""
+    known = scores.stored([one.id for one in found])
     return [
-        msgspec.structs.replace(one, scores=scores[one.id].values, scorer=scores[one.id].artefact_id)
-        if one.id in scores
-        else one
+        msgspec.structs.replace(one, scores=known[one.id][1], scorer=known[one.id][0]) if one.id in known else one
         for one in found
     ]
 
@@ -85,9 +78,9 @@ def publish(ids: Sequence[int], *, noted: bool = True) -> None:
     forget(gone)
 
 
-def put(found: Sequence[Profile], names: Iterable[tuple[str, str, int]], *, scored: bool) -> None:
+def put(found: Sequence[Profile], names: Iterable[tuple[str, str, int]]) -> None:
     """Write profiles that are at hand, with only those names (kind, value, customer id) that are new."""
-    _write(with_scores(found) if scored else found, names, keyed=False)
+    _write(found, names, keyed=False)
 
 
 def introduce(newcomers: Sequence[Newcomer]) -> None:
@@ -128,30 +121,48 @@ def _write(
             known[WHO.format(CUSTOMER, key_of(kind, value))] = customer_id
     if known:
         pipe.mset(known)
+        contacts.fold_names(pipe, known)
     pipe.execute()
 
 
 def forget(ids: Collection[int]) -> None:
-    """Customers who became part of others: their profiles go, their keys lead to whom they are part of."""
+    """Customers who became part of others: their profiles go, their keys and contacts go to whom they are part of."""
     if not ids:
         return
-    pipe = patient().pipeline(transaction=False)
+    # All at once: a sender in between would count a message for somebody who is nobody any more.
+    pipe = patient().pipeline(transaction=True)
     frames.note_gone(pipe, ids)
     for pk, key, into in Customer.objects.filter(pk__in=among(ids)).values_list("pk", "key", "merged_into"):
-        pipe.delete(PROFILE.format(pk))
+        pipe.delete(PROFILE.format(pk), scores.SCORES.format(pk))
         if into is not None:
             pipe.set(WHO.format(CUSTOMER, key), into)
+            contacts.fold_customers(pipe, [(pk, into)])
     pipe.execute()
 
 
+def part(undone: Collection[int]) -> None:
+    """Merges (ids) were undone: who is two again gets their own contacts back. The other one keeps them too."""
+    if undone:
+        parted = dict(Merge.objects.filter(pk__in=undone).values_list("loser__key", "loser_id"))
+        patient().mset({WHO.format(CUSTOMER, key): pk for key, pk in parted.items()})
+        remembering.fill(parted.values())
+
+
 def publish_all(batch: int = 1000) -> int:
-    """Fill Redis with everybody, then say it is complete; used at start and after Redis came back empty."""
+    """Fill Redis with everybody, then say it is complete; used at start and after Redis came back empty.
+
+    Contacts come first, as messages wait for them; names take what was noted of unknown people to whom they are.
+    """
+    life = remembering.begin()
+    remembering.fill()
+    remembering.complete(life, admission.READY)
     ids = list(Customer.objects.order_by("pk").values_list("pk", flat=True))
     for start in range(0, len(ids), batch):
         publish(ids[start : start + batch], noted=False)
+        scores.publish_stored(ids[start : start + batch])
     # Cheaper than as many notes: the frame compares everybody's version once.
     patient().delete(notes.MARKER)
-    mark_complete()
+    remembering.complete(life, READY)
     return len(ids)
 
 
@@ -161,5 +172,5 @@ def mark_complete() -> None:
 
 
 def is_complete() -> bool:
-    """Whether Redis holds everybody; false after it lost its memory."""
-    return bool(patient().exists(READY))
+    """Whether Redis holds everybody and all contacts; false after it lost its memory."""
+    return bool(patient().exists(READY, admission.READY) == 2)

@@ -12,8 +12,15 @@ TAG_BYTES = 12
 PURPOSE = "outcome"
 
 
+UNREADABLE, FORGED = "unreadable", "forged"
+
+
 class BadToken(ValueError):
-    """The token is not one of ours; the message is safe to show."""
+    """The token is not one of ours; the message is safe to show. `why` is how it is counted."""
+
+    def __init__(self, why: str, message: str) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 def issue(decision_id: UUID, content: str) -> str:
@@ -27,8 +34,10 @@ def read(token: str) -> tuple[UUID, str]:
     try:
         raw = b64decode(token + "=" * (-len(token) % 4), altchars="-_", validate=True)
     except ValueError:
-        raise BadToken("The token is not readable; send it back exactly as the decision gave it.") from None
+        raise BadToken(UNREADABLE, "The token is not readable; send it back exactly as the decision gave it.") from None
     body, tag = raw[:-TAG_BYTES], raw[-TAG_BYTES:]
-    if len(body) <= 16 or not verify(PURPOSE, body, tag):
-        raise BadToken("The token was not issued here; send it back exactly as the decision gave it.")
+    if len(body) <= 16:
+        raise BadToken(UNREADABLE, "The token is too short; send it back exactly as the decision gave it.")
+    if not verify(PURPOSE, body, tag):
+        raise BadToken(FORGED, "The token was not issued here; send it back exactly as the decision gave it.")
     return UUID(bytes=body[:16]), body[16:].decode()

@@ -4,6 +4,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from decisioning.flows import credit
+from decisioning.learning.attribution import Report
+from decisioning.store.attributing import Asked
+from decisioning.store.limiting import OutOfTime
+
 from ..flows.conftest import *  # noqa: F403  (the same small site)
 
 PAGE = "admin:decisioning_outcome_changelist"
@@ -23,6 +28,19 @@ def test_every_model_stands_beside_the_others(site, admin_client, by):
     assert [row["credits"] for row in page.context["rows"]] == [[4.0] * 6]
     for title in ("Last touch", "Position-based", "Shapley"):
         assert title in page.content.decode()
+
+
+def test_a_report_that_takes_too_long_is_answered_with_a_shorter_span(admin_client, monkeypatch):
+    def given_up(asked: Asked, deadline: float) -> Report:
+        raise OutOfTime
+
+    monkeypatch.setattr(credit, "attributed", given_up)
+    page = admin_client.get(reverse(PAGE), {"days": "30", "by": "rule"})
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert "This report takes too long" in text and "Ask for a shorter period" in text
+    assert '<a class="console-link" href="?days=7&amp;by=rule">Look at 7 days</a>' in text
+    assert "Look at" not in admin_client.get(reverse(PAGE), {"days": "1"}).content.decode()
 
 
 def test_it_is_for_those_who_may_see_it(db):

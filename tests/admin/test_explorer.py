@@ -11,12 +11,13 @@ from django.db import connection
 from django.test import Client
 from uuid_utils.compat import uuid7
 
-from decisioning.console import searching
 from decisioning.customers.admin import asking
-from decisioning.customers.admin.asking import PAGE, OutOfTime, Question, answer
+from decisioning.customers.admin.asking import PAGE, Question, answer
 from decisioning.customers.admin.reading import as_row, first_id, pretty, rows
 from decisioning.customers.intake.ingest import digest_of
 from decisioning.customers.models import Customer, Event, Identity, Pending, PlannedEvent, Receipt
+from decisioning.store import limiting
+from decisioning.store.limiting import OutOfTime
 
 from .crowd import NOW, a_customer, an_event, id_at
 
@@ -150,7 +151,7 @@ def test_filters_stay_when_turning_pages(browser: Client, anna: Identity, bert: 
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """Time that passes by one second with each window of a search."""
     ticks = [0.0]
-    for module in (asking, searching):
+    for module in (asking, limiting):
         monkeypatch.setattr(module, "monotonic", lambda: ticks.append(ticks[-1] + 1) or ticks[-1])
     return ticks
 

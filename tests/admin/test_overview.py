@@ -109,6 +109,30 @@ def test_an_altered_artefact_is_not_activated(browser: Client, shop: dict[str, A
     assert not Artefact.objects.filter(active=True).exists()
 
 
+def test_the_gates_word_is_asked_back_before_it_is_overruled_and_the_former_scorer_is_one_click_away(
+    browser: Client, shop: dict[str, Any]
+) -> None:
+    check = {"name": "AUC against the champion", "passed": False, "words": "AUC gains nothing"}
+    gate = {"promoted": False, "words": "keep the champion", "checks": [check]}
+    metrics = {"refused": "keep the champion: AUC gains nothing", "gate": gate}
+    old, new = shop["decisioning_artefact"], artefacts.keep("scorer", a_scorer(), "0" * 64, metrics, NOW)
+    artefacts.activate(old)
+    page = f"/admin/decisioning/artefact/{new.pk}"
+    tables = dict(browser.get(f"{page}/change/").context["tables"])
+    assert tables["Gate"] == [("verdict", "keep the champion"), (check["name"], "failed: AUC gains nothing")]
+    assert (
+        "The gate refused it: keep the champion: AUC gains nothing" in browser.get(f"{page}/activate/").content.decode()
+    )
+    assert f"/{old.pk}/rollback/" not in browser.get(f"/admin/decisioning/artefact/{old.pk}/change/").content.decode()
+    browser.post(f"{page}/activate/")
+    assert Artefact.objects.get(active=True).note == "by mia in the admin"
+    assert f"/{new.pk}/rollback/" in browser.get(f"{page}/change/").content.decode()
+    assert "as it did before" in browser.get(f"{page}/rollback/").content.decode()
+    assert "is active again" in browser.post(f"{page}/rollback/", follow=True).content.decode()
+    assert Artefact.objects.get(active=True) == old
+    assert browser.get(f"{page}/rollback/").status_code == 404
+
+
 def test_metrics_are_tables(browser: Client, shop: dict[str, Any]) -> None:
     answer = browser.get(f"/admin/decisioning/artefact/{shop['decisioning_artefact'].pk}/change/")
     assert answer.context["tables"] == [("Metrics", [("auc", "0.8123")]), ("By", [("split", "2017-08-01")])]

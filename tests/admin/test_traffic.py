@@ -11,7 +11,7 @@ from django.test import Client
 from campaigns.models import Content, Placement
 from decisioning.console.traffic import SPANS, begin_of, chart_of, colour_of
 from decisioning.models import DroppedMonth, Traffic
-from decisioning.store import tallies
+from decisioning.store import keys, tallies
 from decisioning.store.copying import copy_in
 
 from ..store.test_ledger_counting import count_all, decision, outcome
@@ -134,6 +134,47 @@ def test_a_dropped_month_is_listed(browser: Client) -> None:
     page = text(browser.get(PAGE))
     assert "May 2016" in page
     assert "12,345" in page
+
+
+def test_outcomes_that_count_for_nothing_are_told_with_where_they_came_from_and_the_cure(browser: Client) -> None:
+    Placement.objects.create(key="hero", name="Hero <b>")
+    key, _ = keys.create("Shop <i>", ["track"])
+    counts = {
+        ("outcomes", "late"): 6,
+        ("late", "hero"): 2,
+        ("late", "side"): 3,
+        ("outcomes", "lost"): 4,
+        ("outcomes", "expired"): 5,
+        ("outcomes", "bad_token"): 9,
+        ("tokens", f"forged {key.prefix}"): 7,
+        ("tokens", "unreadable pixel"): 1,
+        ("tokens", "unreadable events"): 2,
+        ("tokens", "unknown_type "): 1,
+        ("tokens", "of a version to come pixel"): 1,
+    }
+    for (what, name), count in counts.items():
+        tallies.add_now(what, name, NOW, count)
+    tallies.add_now("late", "hero", NOW - timedelta(days=40), 99)
+    answer = browser.get(PAGE)
+    assert [(one.what, one.whence, one.count) for one in answer.context["refusals"]] == [
+        ("Came after their window", "side", 3),
+        ("Came after their window", "Hero <b>", 2),
+        ("Came after their window", "", 1),
+        ("Their decision is of a month that was dropped", "", 5),
+        ("Name a decision that is not in the ledger", "", 4),
+        ("The token cannot be read", "in events", 2),
+        ("The token cannot be read", "by the pixel", 1),
+        ("The token was not signed here", f"with the key Shop <i> ({key.prefix}…)", 7),
+        ("The type is none", "by an unknown key", 1),
+    ]
+    page = text(answer)
+    assert "Shop &lt;i&gt;" in page and "widen the window" in page and "SECRET_KEY" in page
+    hero = browser.get(PAGE, {"placement": "hero"}).context["refusals"]
+    assert [(one.whence, one.count) for one in hero] == [("Hero <b>", 2)]
+
+
+def test_where_every_outcome_counts_nothing_is_said_of_it(browser: Client) -> None:
+    assert "Outcomes that count for nothing" not in text(browser.get(PAGE))
 
 
 def test_whoever_may_not_see_traffic_sees_none(visitor: Client) -> None:

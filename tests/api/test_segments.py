@@ -175,6 +175,11 @@ def test_who_stays_is_on_exactly_one_page_while_others_come_and_go(site, vip):
         ("limit=0", "invalid_parameter"),
         ("limit=1001", "invalid_parameter"),
         ("limit=x", "invalid_parameter"),
+        ("limit=1_0", "invalid_parameter"),
+        ("limit=%205", "invalid_parameter"),
+        ("limit=007", "invalid_parameter"),
+        ("limit=1.5", "invalid_parameter"),
+        ("limit=", "invalid_parameter"),
         ("after=%21%21", "invalid_cursor"),
         ("after=eA", "invalid_cursor"),
         ("after=5", "invalid_cursor"),
@@ -201,6 +206,9 @@ def test_all_members_come_as_one_file_when_asked_for_csv(site, vip):
         ["b", "2026-05-01T11:00:00+00:00", "event: Order Completed (m-1)"],
     ]
     assert file_of(ask(site, "/v1/segments/vip/members?safe=0", accept="text/csv")[1])[1][0] == "=1+1"
+    for odd in ("no", "2", "0_0", ""):
+        status, answer = ask(site, f"/v1/segments/vip/members?safe={odd}", accept="text/csv")
+        assert (status, answer["error"]["message"]) == (400, "'safe' is 0 or 1.")
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json, text/csv", "text/html"])
@@ -231,7 +239,7 @@ def test_movements_come_in_the_order_they_happened_page_by_page(site, vip):
     assert answer["movements"][0]["by"] == "Order Completed (m-1)"
 
 
-@pytest.mark.parametrize("zone", ["Z", "%2B14:00", "-12:00"])
+@pytest.mark.parametrize("zone", ["Z", "%2B14:00", "-12:00", "%2B23:59", "-23:59:59"])
 def test_a_moment_at_the_end_of_all_calendars_is_answered(site, vip, zone):
     stay(vip, person("ann"))
     assert moves(site, f"to=0001-01-01T00:00:00{zone}") == ([], None)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.test import Client
 
-from decisioning.api import people, reading, segments
+from decisioning.api import lists, people, reading, segments
 from decisioning.customers.models import Customer, Identity
 from decisioning.flows import enlist
 from rules.models import How, Segment
@@ -71,7 +71,7 @@ def test_the_examples_are_answered_as_the_page_says(shop) -> None:
 
 
 def test_the_page_names_every_address_code_and_reason() -> None:
-    sources = "".join(Path(str(module.__file__)).read_text() for module in (people, reading, segments))
+    sources = "".join(Path(str(module.__file__)).read_text() for module in (lists, people, reading, segments))
     codes = set(re.findall(r'Refused\(\s*\d+, "(\w+)"', sources))
     assert len(codes) > 7
     assert [code for code in codes if f"`{code}`" not in PAGE] == []

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decisioning.engine import limits
 from decisioning.engine.resolver import resolve
 from decisioning.engine.types import ContentItem, PlacementItem, RuleItem, SegmentItem, SnapshotData
+from tests.examples import examples
 
 from .builders import NOW, ask, content, placement, prepared, rule
 
@@ -88,7 +91,7 @@ def test_a_site_over_a_limit_may_shrink_and_change_elsewhere_but_not_grow() -> N
         limits.sizes(SnapshotData(contents=(content("x", ("t",) * n),))) for n in (105, 105, 103, 106)
     )
     assert limits.worse(before, same) == limits.worse(before, less) == []
-    assert limits.worse(before, more) == [str(more[0])]
+    assert limits.worse(before, more) == [more[0]]
 
 
 def test_at_the_limit_every_content_is_scored_once_and_only_the_slots_are_filled() -> None:
@@ -97,3 +100,13 @@ def test_at_the_limit_every_content_is_scored_once_and_only_the_slots_are_filled
     found = resolve(prepared(contents=many, priors=rates), ask(), NOW)
     assert len(found.scores) == limits.CONTENTS_PER_PLACEMENT
     assert [item.content.key for item in found.items] == ["c1999", "c1998"]
+
+
+@examples(50)
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=3), max_size=12))
+def test_rules_are_counted_once_for_all_placements(many: list[list[str]]) -> None:
+    # An iterator is walked once, however many placements are asked about.
+    crowd = limits.Crowd(iter(many))
+    for one in "abcd":
+        expected = sum(1 for places in many if not places or one in places)
+        assert limits.rules_at(one, crowd).number == crowd.at(one) == expected

@@ -97,7 +97,7 @@ def test_a_batch_asks_the_scorer_once_for_a_placement(monkeypatch: pytest.Monkey
     site = prepared(contents=contents, scorer=ScorerItem(3, TREES))
     calls = []
     score = Trees.score
-    monkeypatch.setattr(Trees, "score", lambda self, rows, schema: calls.append(len(rows)) or score(self, rows, schema))
+    monkeypatch.setattr(Trees, "score", lambda self, rows, *more: calls.append(len(rows)) or score(self, rows, *more))
     questions = [ask(customer({"age": age, "vip": True}), person=str(age)) for age in range(10, 30)]
     found = resolve_many(site, questions, NOW)
     assert calls == [20 * len(KEYS)]
@@ -107,7 +107,7 @@ def test_a_batch_asks_the_scorer_once_for_a_placement(monkeypatch: pytest.Monkey
 
 def test_a_score_that_is_no_number_is_the_rung_below(monkeypatch: pytest.MonkeyPatch):
     site = prepared(scorer=ScorerItem(3, TREES))
-    monkeypatch.setattr(Trees, "score", lambda self, rows, schema: np.full(len(rows), np.nan))
+    monkeypatch.setattr(Trees, "score", lambda self, rows, *more: np.full(len(rows), np.nan))
     question = ask(customer({"age": 20}))
     found = resolve(site, question, NOW)
     assert (found.rung, found.degraded) == ("rules+prior", ("scorer: a score is not a finite number",))

@@ -10,7 +10,8 @@ import pytest
 from campaigns.models import Content, Placement
 from decisioning.api import doors
 from decisioning.customers.models import Customer, Identity
-from decisioning.store import connection, keys, profiles, publishing, snapshot
+from decisioning.store import keys, profiles, publishing, snapshot
+from decisioning.store.connection import patient
 from decisioning.store.ledger import Ledger
 from rules import rulebook
 from rules.language.facts import Catalogue, Fact
@@ -67,7 +68,8 @@ def site(db, clean_redis, monkeypatch, settings, tmp_path) -> Site:
     for name, thing in (("holder", holder), ("ledger", ledger)):
         monkeypatch.setattr(doors, name, thing)
     # The hot path's 30 ms are no matter of these tests; a busy machine may take longer.
-    monkeypatch.setattr(profiles, "_shared", [profiles.Profiles(connection.patient())])
+    for reader in ("_shared", "_of_batches"):
+        monkeypatch.setattr(profiles, reader, [profiles.Profiles(patient())])
     built = Site(whole, holder, ledger)
     built.publish()
     publishing.publish_all()

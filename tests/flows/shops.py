@@ -25,7 +25,8 @@ def show(people: list[Customer], now: datetime, follows_orders: bool = True) -> 
     dice = Random(4)
     decisions, outcomes = [], []
     for number, person in enumerate(people * 2):
-        at = now - timedelta(days=2 + number % 40)
+        # Every day sees customers of every kind.
+        at = now - timedelta(days=2 + number // 20 % 40)
         row = Decision(
             id=UUID(int=number + 1),
             at=at,

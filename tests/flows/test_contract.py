@@ -1,12 +1,16 @@
 """The decide call's own words: for whom, candidates, filters, modes, events first, many at once."""
 
 import json
+import socket
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+import redis
 from django.core.exceptions import ValidationError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from campaigns.models import Content, Filter, Placement
 from decisioning.config import clock
@@ -16,6 +20,7 @@ from decisioning.flows.decide_many import decide_many
 from decisioning.flows.react import react
 from decisioning.models import Decision
 from decisioning.store import profiles, publishing
+from decisioning.store.connection import bulk, hot, patient
 
 pytestmark = pytest.mark.usefixtures("clean_redis")
 
@@ -238,6 +243,76 @@ def test_a_batch_answers_each_customer_as_a_single_call_does(site):
             assert told == [{**item, "token": ""} for item in other.pop("items")]
             assert {**mine, "decision_id": ""} == {**other, "decision_id": ""}
     assert site.ledger.flush() == 24
+
+
+@pytest.fixture
+def away(site) -> profiles.Profiles:
+    """A reader whose Redis is not there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return profiles.Profiles(redis.Redis(port=port, retry=Retry(NoBackoff(), 0)))
+
+
+def test_a_batch_waits_for_redis_longer_than_a_single_call(settings, monkeypatch):
+    settings.REDIS_DEADLINE_SECONDS, settings.REDIS_BATCH_DEADLINE_SECONDS = 0.03, 1.5
+    made = [client.__wrapped__() for client in (hot, bulk)]
+    assert [each.connection_pool.connection_kwargs["socket_timeout"] for each in made] == [0.03, 1.5]
+    for reader in ("_shared", "_of_batches"):
+        monkeypatch.setattr(profiles, reader, [])
+    assert (profiles.shared().client, profiles.of_batches().client) == (hot(), bulk())
+
+
+def test_batches_have_a_breaker_of_their_own(site, monkeypatch):
+    asked, own = [], profiles.Profiles(patient())
+    monkeypatch.setattr(profiles, "_of_batches", [own])
+    monkeypatch.setattr(own, "_read_many", lambda keys, found: asked.append(keys) or True)
+    profiles.shared().breaker.trip()
+    assert site.post("/v1/decide/batch", {"placements": ["hero"], "customer_ids": ["c-1"]})[0] == 200
+    assert asked == [["c-1"]]
+
+
+def test_a_batch_of_whom_redis_does_not_tell_in_time_is_decided_as_a_single_call_is(site, away, monkeypatch):
+    site.rule("old", 'IF age > 20 THEN HIDE "banana"')
+    site.publish()
+    body = {"placements": ["hero"], "request_id": "r", "mode": "dry_run"}
+    monkeypatch.setattr(profiles, "_of_batches", [away])
+    status, answer = site.post("/v1/decide/batch", {**body, "customer_ids": ["c-1", "nobody"]})
+    assert (status, answer["unknown_ids"], answer["errors"]) == (200, [], [])
+    monkeypatch.setattr(profiles, "_shared", [away])
+    for one in answer["decisions"]:
+        alone = site.decide(**body, customer_id=one["customer_id"])
+        assert (one["rung"], one["degraded"]) == (alone["rung"], alone["degraded"])
+        assert one["degraded"][0] == "profiles unreachable"
+        chosen = [[item["id"] for item in each["placements"][0]["items"]] for each in (one, alone)]
+        assert chosen[0] == chosen[1] and "banana" in chosen[0]
+
+
+def test_what_was_read_before_redis_fell_silent_is_used_and_the_rest_is_not_waited_for(site, away, monkeypatch):
+    keys = [known_by(f"b-{number}").key for number in range(5)]
+    own, reads = profiles.Profiles(patient()), []
+    real = own._read_many
+
+    def fails_after_the_first(some, found):
+        reads.append(some)
+        return real(some, found) if len(reads) == 1 else away._read_many(some, found) or own.breaker.trip()
+
+    monkeypatch.setattr(own, "_read_many", fails_after_the_first)
+    monkeypatch.setattr(profiles, "AT_ONCE", 2)
+    monkeypatch.setattr(profiles, "_of_batches", [own])
+    status, answer = site.post("/v1/decide/batch", {"placements": ["hero"], "customer_ids": keys})
+    assert (status, reads) == (200, [keys[:2], keys[2:4]])
+    told = {one["customer_id"]: "profiles unreachable" in one.get("degraded", []) for one in answer["decisions"]}
+    assert [told[key] for key in keys] == [False, False, True, True, True]
+    site.ledger.flush()
+    assert Decision.objects.filter(customer_key__in=keys, customer_id=None).count() == 3
+
+
+def test_a_redis_come_back_empty_makes_nobody_of_a_batch_unknown(site):
+    patient().flushdb()
+    status, answer = ask_many(site, customer_ids=["c-1"])
+    assert (status, answer["unknown_ids"]) == (200, [])
+    assert answer["decisions"][0]["degraded"][0] == "profiles incomplete"
 
 
 def test_a_batch_that_is_too_large_says_how_large_it_may_be(site):

@@ -176,6 +176,16 @@ def test_a_token_that_was_touched_is_refused(site, spoil):
     status, answer = site.post("/v1/outcomes", {"token": spoil(token), "type": "click", "message_id": "o-1"})
     assert (status, answer["error"]["code"]) == (400, "invalid_token")
     assert not Outcome.objects.exists()
+    [counted] = [name for _, what, name in site.ledger.tallies._figures if what == "tokens"]
+    assert counted.split(" ")[0] in ("forged", "unreadable") and site.key.startswith(counted.split(" ")[1])
+
+
+def test_an_outcome_of_no_known_type_is_refused_and_counted_under_its_key(site):
+    token = site.decide()["placements"][0]["items"][0]["token"]
+    status, answer = site.post("/v1/outcomes", {"token": token, "type": "glance", "message_id": "o-1"})
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    [counted] = [name for _, what, name in site.ledger.tallies._figures if what == "tokens"]
+    assert counted.startswith("unknown_type ") and site.key.startswith(counted.split(" ")[1])
 
 
 @pytest.mark.parametrize("timestamp", ["0001-01-01T00:00:00+14:00", "1969-01-01T00:00:00Z"])

@@ -10,10 +10,11 @@ from decisioning.customers.facts import defining
 from decisioning.customers.facts.custom import Custom
 from decisioning.customers.intake.ingest import store
 from decisioning.customers.models import Customer, CustomFact, Pending
-from decisioning.flows.define import OutOfTime, blank, preview, renew, sample
+from decisioning.flows.define import blank, preview, renew, sample
 from decisioning.flows.react import react
 from decisioning.flows.refresh import refresh_all
 from decisioning.store import catalogue, connection, profiles, publishing
+from decisioning.store.limiting import OutOfTime
 from rules.language.formulas import parse_formula
 from rules.models import Segment
 

@@ -14,6 +14,7 @@ from decisioning.customers.facts.distributions import COMMON, FEWEST, MOST_BARS,
 from decisioning.customers.models import Customer, CustomFact, Distribution, FactVocabulary
 from decisioning.flows.describe import describe, describe_moments, describe_scores
 from decisioning.models import Artefact, Decision, Score
+from decisioning.store import scores
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 numbers = st.one_of(
@@ -138,9 +139,10 @@ def test_requests_and_scores_have_rows_beside_those_of_facts() -> None:
     assert describe_moments(NOW) > 0
     assert Distribution.objects.get(name="context device").coverage == pytest.approx(2 / 3)
     artefact = Artefact.objects.create(kind="scorer", data=b"", trained_at=NOW)
+    contents = scores.contents_of(["eco"])
     for number in range(3):
         customer = Customer.objects.create(key=str(number))
-        Score.objects.create(customer=customer, artefact=artefact, values={"eco": 0.1 * number}, at=NOW)
+        Score.objects.create(customer=customer, artefact=artefact, contents=contents, values=[0.1 * number], at=NOW)
     assert describe_scores(NOW) == 1
     assert Distribution.objects.get(name="score eco").figures["max"] == 0.2
     describe(pl.DataFrame({"customer_id": [1]}), NOW)

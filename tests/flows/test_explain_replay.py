@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.models import Content, Filter, Placement
+from campaigns.models import Content, Filter, Holdout, Placement
+from decisioning.experiments.assignment import bucket
 from decisioning.flows.contract import Refused
 from decisioning.flows.rerun import CURRENT, SAME, once_more, replay_of, replayed
 from decisioning.models import Decision, Snapshot
@@ -43,6 +44,52 @@ def test_on_the_same_snapshot_it_is_equal_to_the_last_bit(site, policy, scored):
         told = replay_of(row, SAME)
         assert (told["identical"], told["changes"], told["causes"]) == (True, {}, [])
         assert told["now"]["items"] == row.items
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        ({"share": 0.0}, {"share": 0.5}, "share 0.0% → 50.0%"),
+        ({"share": 0.5}, {"share": 0.0}, "share 50.0% → 0.0%, other customers drawn: {held} → none"),
+        ({"share": 0.5, "draw": "{held}"}, {"draw": "{free}"}, "other customers drawn: {held} → {free}"),
+    ],
+    ids=["in", "out", "drawn anew"],
+)
+def test_a_holdout_that_changed_is_named_among_the_causes(site, before, after, what):
+    draws = {"held": in_half(True), "free": in_half(False)}
+    row_of_all, _ = Holdout.objects.update_or_create(pk=1, defaults={"draw": draws["held"]})
+    for words in (before, after):
+        for name, value in words.items():
+            setattr(row_of_all, name, value.format(**draws) if isinstance(value, str) else value)
+        row_of_all.save()
+        site.publish()
+        if words is before:
+            row = decided(site)
+    told = replay_of(row, CURRENT)
+    assert (told["then"]["reason"] == "HOLDOUT") != (told["now"]["reason"] == "HOLDOUT")
+    assert told["causes"] == [{"kind": "holdout", "key": "", "what": what.format(**draws), "mattered": True}]
+
+
+def test_a_placements_own_holdout_is_tried_with_the_people_who_are_drawn_now(site):
+    # Where nobody is held out nothing is drawn, and "" would draw otherwise than what is drawn now.
+    held = not is_held("")
+    Holdout.objects.update_or_create(pk=1, defaults={"draw": in_half(held)})
+    row = decided(site)
+    Placement.objects.filter(key="hero").update(holdout_share=0.5)
+    site.publish()
+    told = replay_of(row, CURRENT)
+    assert (told["now"]["reason"] == "HOLDOUT") is held
+    cause = {"kind": "placement", "key": "hero", "what": "holdout share 0.0 → 0.5", "mattered": held}
+    assert told["causes"] == [cause]
+
+
+def in_half(held: bool) -> str:
+    """A draw by which the customer of these tests is in a holdout of one half, or is not."""
+    return next(draw for draw in map(str, range(100)) if is_held(draw) is held)
+
+
+def is_held(draw: str) -> bool:
+    return bucket("c-1", f"holdout\x1f{draw}") < 0.5
 
 
 def test_somebody_nobody_knows_and_a_number_of_their_own_are_replayed_too(site):

@@ -38,8 +38,9 @@ def test_names_are_put_where_segment_has_them():
         ({"targetingKey": "anonymous:a-1"}, {"anonymous_id": "a-1"}),
         ({"targetingKey": "a-1", "anonymous": True}, {"anonymous_id": "a-1"}),
         ({"targetingKey": "c-1", "anonymous": False}, {"customer_id": "c-1"}),
+        ({"targetingKey": "c-1", "anonymous": None}, {"customer_id": "c-1"}),
     ],
-    ids=["customer", "customer by e-mail", "prefix", "said", "said not"],
+    ids=["customer", "customer by e-mail", "prefix", "said", "said not", "not said"],
 )
 def test_the_targeting_key_says_for_whom(context, who):
     assert read(json.dumps({"context": context}).encode()).who == who
@@ -58,6 +59,9 @@ def test_the_targeting_key_says_for_whom(context, who):
         (b'{"context": {}}', "TARGETING_KEY_MISSING", "for whom"),
         (b'{"context": {"targetingKey": " "}}', "TARGETING_KEY_MISSING", "for whom"),
         (b'{"context": {"targetingKey": "anonymous:"}}', "TARGETING_KEY_MISSING", "for whom"),
+        (b'{"context": {"targetingKey": "a-1", "anonymous": "true"}}', "INVALID_CONTEXT", "true or false"),
+        (b'{"context": {"targetingKey": "a-1", "anonymous": 1}}', "INVALID_CONTEXT", "true or false"),
+        (b'{"context": {"targetingKey": "a-1", "anonymous": {}}}', "INVALID_CONTEXT", "true or false"),
         (b'{"context": "c-1"}', "INVALID_CONTEXT", "is an object"),
         (b'{"context": {"targetingKey": 7}}', "INVALID_CONTEXT", "is a text"),
         (b'{"context": {"targetingKey": "' + b"c" * 201 + b'"}}', "INVALID_CONTEXT", "200"),

@@ -8,20 +8,23 @@ import pytest
 
 from decisioning.customers.intake.ingest import store
 from decisioning.customers.intake.pending import Row
+from decisioning.customers.models import Customer
+from decisioning.flows import respond
 from decisioning.flows.follow import follow_events, value_of
 from decisioning.flows.react import react
 from decisioning.models import EventOutcome, Outcome, Tally
 from decisioning.store import tokens
 from tests.customers.test_ingest import checked
+from tests.flows.test_respond import decided, somebody
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 DECISION = UUID(int=7)
 TOKEN = tokens.issue(DECISION, "apple")
 
 
-def event(name: str, message_id: str = "m-1", bot: bool = False, **properties) -> Row:
+def event(name: str, message_id: str = "m-1", bot: bool = False, historical: bool = False, **properties) -> Row:
     told = msgspec.json.encode(properties).decode()
-    return Row(message_id, "track", name, AT, told, "{}", UUID(int=1), 1, 1, "{}", False, bot, "user_id", "c-1")
+    return Row(message_id, "track", name, AT, told, "{}", UUID(int=1), 1, 1, "{}", historical, bot, "user_id", "c-1")
 
 
 @pytest.mark.django_db
@@ -33,7 +36,21 @@ def test_an_event_with_a_token_is_the_outcome_its_name_says(name, kind, value):
     assert follow_events([event(name, decision_token=TOKEN, revenue=9.5)]) == 1
     row = Outcome.objects.get()
     assert (row.decision_id, row.content, row.kind, row.value, row.at) == (DECISION, "apple", kind, value, AT)
-    assert row.told
+    assert not row.told
+
+
+@pytest.mark.django_db
+def test_facts_are_told_of_it_but_not_of_history_nor_of_what_the_event_said_itself():
+    EventOutcome.objects.create(event="Content Clicked", kind="click")
+    EventOutcome.objects.create(event="Content Viewed", kind="click")
+    rows = [
+        event("Content Clicked", "a", token=TOKEN),
+        event("Content Viewed", "b", token=TOKEN),
+        event("Product Clicked", "c", token=TOKEN),
+        event("Product Clicked", "d", historical=True, token=TOKEN),
+    ]
+    assert follow_events(rows) == 4
+    assert list(Outcome.objects.order_by("pk").values_list("told", flat=True)) == [True, False, False, True]
 
 
 @pytest.mark.django_db
@@ -59,6 +76,7 @@ def test_a_token_that_is_none_is_counted_and_spoils_no_other_event(token):
     good = event("Order Completed", "good", token=TOKEN)
     assert follow_events([event("Order Completed", "bad", token=token), good]) == 1
     assert Tally.objects.get(what="outcomes", name="bad_token").count == 1
+    assert Tally.objects.get(what="tokens").name == f"{'forged' if token == TOKEN[:-1] else 'unreadable'} events"
 
 
 @pytest.mark.django_db
@@ -94,4 +112,21 @@ def test_the_consumer_keeps_outcomes_with_the_events_however_often_it_takes_them
     store([sent], now)
     react(now)
     row = Outcome.objects.get()
-    assert (row.kind, row.content, row.value, row.told) == ("conversion", "apple", 12.5, True)
+    assert (row.kind, row.content, row.value, row.told) == ("conversion", "apple", 12.5, False)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clean_redis")
+def test_a_click_told_by_an_event_is_one_click_among_the_facts_however_often_it_comes(now):
+    decision = decided(somebody(), at=now)
+    decision.save()
+    properties = msgspec.json.encode({"token": tokens.issue(decision.pk, "apple")}).decode()
+    for message_id in ("m-1", "m-1", "m-2"):
+        store([checked(message_id, now, "c-1", name="Product Clicked", properties=properties)], now)
+        react(now)
+        respond.tell(now)
+    while react(now).events:
+        respond.tell(now)
+    facts = Customer.objects.get().facts
+    assert (facts["contents_clicked_30d"], facts["clicked_contents"]) == (2, ["apple"])
+    assert not Outcome.objects.filter(told=False).exists()

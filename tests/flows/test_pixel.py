@@ -40,7 +40,14 @@ def test_another_type_counts_beside_it_but_brings_no_value(token):
 def test_a_bad_token_still_gets_an_image_that_says_why_and_is_counted(site, bad):
     reply = fetch(token=bad)
     assert (reply.status_code, reply["X-Outcome"], reply["Content-Type"]) == (400, "bad_token", "image/gif")
-    assert [name for _, what, name in site.ledger.tallies._figures if what == "outcomes"] == ["bad_token"]
+    counted = {what: name for _, what, name in site.ledger.tallies._figures}
+    assert counted["outcomes"] == "bad_token"
+    assert counted["tokens"] == ("forged pixel" if len(bad) == 48 else "unreadable pixel")
+
+
+def test_an_unknown_type_is_counted_too(site, token):
+    assert fetch(token=token, type="glance")["X-Outcome"] == "unknown_type"
+    assert [name for _, what, name in site.ledger.tallies._figures if what == "tokens"] == ["unknown_type pixel"]
 
 
 @pytest.mark.parametrize(

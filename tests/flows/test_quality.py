@@ -10,7 +10,7 @@ from redis.retry import Retry
 
 from campaigns.models import Content
 from decisioning.customers.models import Customer, FactVocabulary, QualityPolicy, QualityReport
-from decisioning.flows import learn, quality, score
+from decisioning.flows import learn, promote, quality, score
 from decisioning.learning.scorer import Scorer
 from decisioning.models import Artefact, Decision, Score
 from decisioning.store import artefacts
@@ -123,6 +123,7 @@ def test_a_policy_changes_what_was_learned_and_what_is_scored_and_nothing_that_i
     ledger = dict(Decision.objects.values_list("pk", "facts"))
     QualityPolicy.objects.create(fact="spend_365d", outliers="clip", method="iqr", width=1.5, missing="median")
     treated = learn.train_scorer(now + timedelta(seconds=1), TERMS)
+    promote.promote(treated.pk, "the same rows, treated")
 
     said = treated.metrics["data quality"]["spend_365d"]
     assert said.startswith("32 of 1,600 clipped to ")
@@ -136,13 +137,13 @@ def test_a_policy_changes_what_was_learned_and_what_is_scored_and_nothing_that_i
     contents = list(Content.objects.order_by("key"))
     far, at_the_fence = ({"orders_365d": 3, "recency_days": 2, "spend_365d": value} for value in (FAR, fence.high))
     assert scorer.score_contents(far, contents) == scorer.score_contents(at_the_fence, contents)
-    while score.score_pending(now + timedelta(minutes=1)):
+    while score.score_pending():
         pass
     customer = Customer.objects.get(key="c-51")
     scores = Score.objects.get(customer=customer)
     assert scores.artefact_id == treated.pk
     clipped = {**customer.facts, "spend_365d": fence.high}
-    assert list(scores.values.values()) == pytest.approx(scorer.score_contents(clipped, contents), abs=1e-6)
+    assert scores.values == pytest.approx(scorer.score_contents(clipped, contents), abs=1e-6)
 
     assert {row.pk: row.facts for row in Customer.objects.all()} == before
     assert dict(Decision.objects.values_list("pk", "facts")) == ledger

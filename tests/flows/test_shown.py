@@ -7,7 +7,7 @@ import redis
 
 from campaigns.models import Content
 from decisioning.config import clock
-from decisioning.store import shown
+from decisioning.store import contacts
 from decisioning.store.counting import count_new
 
 
@@ -85,7 +85,7 @@ def test_impressions_are_counted_though_redis_is_away(capped, monkeypatch):
     def away():
         return redis.Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)
 
-    monkeypatch.setattr(shown, "patient", away)
+    monkeypatch.setattr(contacts, "patient", away)
     report(capped, token, "seen")
     assert count_new() == 0
     assert sees_apple(capped)

@@ -31,6 +31,7 @@ from decisioning.customers.models import (
     State,
 )
 from decisioning.flows import unite
+from decisioning.flows.consent import said_by
 from decisioning.flows.propose import propose
 from decisioning.flows.react import react, settle_merges
 from decisioning.store import profiles
@@ -130,7 +131,8 @@ def test_undoing_a_merge_by_hand_restores_everything_exactly(now):
     Segment.objects.create(key="heavy", name="Heavy", condition="orders >= 3", refreshed_at=now)
     boss = User.objects.create(username="boss")
     take(now, *(happened(number, now, "u1", "a1") for number in (1, 2)), happened(3, now, "u2", "e2"))
-    Consent.objects.create(customer=whose("u1"), channel="email", granted=True, at=now, source="form")
+    with said_by([whose("u1").pk], now):
+        Consent.objects.create(customer=whose("u1"), channel="email", granted=True, at=now, source="form")
     before = everything()
     unite.merge(whose("u1").pk, whose("u2").pk, boss.pk, now)
     assert people()["u1"][2:] == (3, frozenset(["u1", "a1", "u2", "e2"]))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode, Response
 from schemathesis.checks import not_a_server_error
+from schemathesis.core import NotSet
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.specs.openapi import checks
 
@@ -38,6 +39,7 @@ PARTLY = frozenset({"batch", "cloudevents"})
 POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 # Of ten calls so many are as the schema wants them, then so many are not.
 SHARES = {POSITIVE: 7, NEGATIVE: 3}
+LONGEST = 2_000  # characters of a call that are told
 QUIET = settings(database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 
 
@@ -123,7 +125,7 @@ class Fuzzer:
         report.calls += 1
         report.operations[case.operation.label, answer.status_code] += 1
         for failure in _failures(case, answer, mode):
-            kept = report.findings.setdefault((case.operation.label, failure.title), [0, str(failure)])
+            kept = report.findings.setdefault((case.operation.label, failure.title), [0, f"{failure}\n{_asked(case)}"])
             kept[0] += 1
 
     def _headers(self, case: Case, dice: random.Random) -> dict[str, str]:
@@ -135,6 +137,12 @@ class Fuzzer:
         if case.operation.label.endswith("/members") and dice.random() < SELDOM:
             headers["Accept"] = "text/csv"
         return headers
+
+
+def _asked(case: Case) -> str:
+    """What was called, without its key."""
+    body = "" if isinstance(case.body, NotSet) else repr(case.body)
+    return f"{case.method} {case.formatted_path} {dict(case.query or {})} {body}"[:LONGEST]
 
 
 def _failures(case: Case, answer: Response, mode: GenerationMode) -> list[Failure]:

@@ -1,21 +1,26 @@
 """A small ledger, and what its conversions are credited to: windows, merged customers, channels and doors."""
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from time import monotonic
 from uuid import UUID
 
 import pytest
 from django.core.management import call_command
+from django.db import connection as database
 from django.test import Client
 
 from campaigns.models import Placement
 from decisioning.api import reading
 from decisioning.config import clock
 from decisioning.customers.models import Customer
-from decisioning.flows.credit import report_of
+from decisioning.flows.credit import TooLong, report_of
 from decisioning.models import Decision, Outcome
+from decisioning.store import attributing
 from decisioning.store.attributing import Asked, attributed
+from decisioning.store.limiting import OutOfTime, until
 
 from ..flows.conftest import *  # noqa: F403  (the same small site)
 
@@ -97,6 +102,51 @@ def test_a_conversion_before_the_span_is_not_in_it(history):
     assert attributed(Asked(NOW - timedelta(hours=5), NOW)).attributed == 0
 
 
+@pytest.fixture
+def no_time(monkeypatch):
+    """A report is given up as soon as it has read its first rows."""
+    monkeypatch.setattr(attributing, "monotonic", lambda: math.inf)
+
+
+def test_a_report_that_nobody_waits_for_has_all_the_time_there_is(history):
+    assert attributed(Asked(*SPAN), deadline=math.inf).attributed == 1
+
+
+@pytest.mark.usefixtures("history", "no_time")
+def test_a_report_that_takes_too_long_is_given_up_and_says_the_cure():
+    with pytest.raises(TooLong, match=r"after 20 s. Ask for a shorter period or for one placement"):
+        report_of(Asked(*SPAN), 20)
+
+
+@pytest.mark.usefixtures("no_time")
+def test_a_report_given_up_is_a_400_that_no_client_tries_again(site, monkeypatch):
+    monkeypatch.setattr(reading, "holder", site.holder)
+    token = site.decide()["placements"][0]["items"][0]["token"]
+    site.ledger.flush()
+    assert site.post("/v1/outcomes", {"token": token, "type": "conversion", "message_id": "m"})[0] == 200
+    answer = Client().get("/v1/reports/attribution", headers={"authorization": f"Bearer {site.key}"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "takes_too_long")
+    assert "shorter period" in answer.json()["error"]["message"]
+
+
+def test_a_statement_of_a_report_ends_by_the_deadline(db):
+    with pytest.raises(OutOfTime), until(monotonic() + 0.02) as cursor:
+        cursor.execute("SELECT pg_sleep(60)")
+    with pytest.raises(OutOfTime), until(monotonic()):
+        raise AssertionError("Nothing is begun after the deadline.")
+    with until(math.inf) as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+
+
+def test_outcomes_are_found_by_their_moment(db):
+    with database.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        statement = attributing.ROWS.format(channel="o.content", also="")
+        cursor.execute(f"EXPLAIN {statement}", SPAN)
+        assert "outcome_by_moment" in "".join(line for (line,) in cursor.fetchall())
+
+
 def test_the_command_prints_what_the_report_says(history, monkeypatch):
     monkeypatch.setattr(clock, "now", lambda: NOW)
     out = StringIO()
@@ -117,5 +167,14 @@ def test_the_report_is_served_to_keys_that_may_manage(site, monkeypatch):
     answer = Client().get("/v1/reports/attribution", headers=from_key).json()
     credited = {row["channel"]: row["models"]["shapley"] for row in answer["channels"]}
     assert list(credited.values()) == [{"conversions": 1, "value": 3}]
-    for wrong in ("by=x", "touches=x", "lookback_hours=nan", "since=2020-01-01T00:00:00Z", "half_life_hours=0"):
+    for wrong in (
+        "by=x",
+        "touches=x",
+        "lookback_hours=nan",
+        "lookback_hours=1_0",
+        "lookback_hours=%205%20",
+        "lookback_hours=",
+        "since=2020-01-01T00:00:00Z",
+        "half_life_hours=0",
+    ):
         assert Client().get(f"/v1/reports/attribution?{wrong}", headers=from_key).status_code == 400

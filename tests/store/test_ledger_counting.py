@@ -115,6 +115,14 @@ def test_an_outcome_whose_decision_never_comes_is_given_up_and_said(db):
     assert (UncountedOutcome.objects.count(), Tally.objects.get(what="outcomes", name="lost").count) == (0, 1)
 
 
+def test_an_outcome_of_a_month_that_was_dropped_is_told_from_one_that_was_never_written(db):
+    outcome(decision(0), "click", "of-a-dropped-month").save()
+    outcome(decision(90_000), "click", "of-a-kept-month").save()
+    DroppedMonth.objects.create(month=MADE.date().replace(day=1), rows=5)
+    assert give_up(NOW + timedelta(days=1), MADE + timedelta(days=3)) == 2
+    assert dict(Tally.objects.values_list("name", "count")) == {"expired": 1, "lost": 1}
+
+
 def test_a_decision_that_comes_after_its_outcome_was_given_up_is_counted_with_it(db):
     made = decision(1)
     outcome(made, "click", "m").save()

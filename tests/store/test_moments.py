@@ -1,5 +1,6 @@
 """A stranger's moment is ranked by what happened at such moments: counted from the ledger, shrunken and bounded."""
 
+import random
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from campaigns.models import Content, Placement
-from decisioning.engine.context import moments
+from decisioning.engine.context import context_facts, moments
 from decisioning.engine.prepare import prepare
 from decisioning.engine.resolver import resolve
 from decisioning.engine.types import Ask
@@ -22,12 +23,11 @@ def decided(content: str, context: dict[str, Any], trials: int, successes: int, 
     rows = Decision.objects.bulk_create(
         Decision(
             id=uuid7(),
-            at=NOON,
             placement="hero",
             items=[{"key": content}],
             facts={},
             context=context,
-            **{"source": "api", **more},
+            **{"source": "api", "at": NOON, **more},
         )
         for _ in range(trials)
     )
@@ -93,3 +93,60 @@ def test_only_the_commonest_values_of_a_fact_are_kept(monkeypatch: pytest.Monkey
     decided("apple", {"device": {"type": "mobile"}}, counted.TRIALS + 1, 10)
     decided("apple", {"device": {"type": "kiosk"}}, counted.TRIALS, 10)
     assert set(freeze().segment_priors) == {"device=mobile", "hours=12-17"}
+
+
+ODD: list[dict[str, Any]] = [
+    {},
+    {"device": "kiosk", "os": {"name": None}, "locale": "de-DE"},
+    {"device": {"type": "kiosk", "model": "x"}, "location": "Ulm", "campaign": ["mail"]},
+    {"device": {"type": 5}, "location": {"country": "DE", "region": {"name": "BW"}, "city": "Ulm"}, "os": None},
+    {"device": ["kiosk"], "location": {"country": "", "region": "BW"}, "campaign": {"source": "mail"}, "locale": 7},
+    {"device": {"type": {"type": "kiosk"}}, "locale": {"locale": "de"}, "page": {"url": "/a"}},
+]
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_is_read_of_a_context_names_the_same_moments_as_the_whole_does() -> None:
+    placements = freeze().placements
+    for context in ODD:
+        decided("apple", context, 1, 1)
+        decided("banana", context, 1, 0)
+    expected: dict[str, dict[str, tuple[int, int]]] = {}
+    for name in [name for context in ODD for name in moments(context_facts(context, NOON))]:
+        _, n = expected.get(name, {}).get("apple", (0, 0))
+        expected[name] = {"apple": (n + 1, n + 1), "banana": (0, n + 1)}
+    assert len(expected) == 6
+    assert counted._counts(placements) == expected
+
+
+@pytest.mark.usefixtures("shop")
+def test_of_a_full_ledger_only_the_newest_decisions_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    placements = freeze().placements
+    decided("apple", {"device": "kiosk"}, 3, 0, at=NOON.replace(hour=11))
+    decided("banana", {"device": "kiosk"}, 3, 2)
+    monkeypatch.setattr(counted, "RECENT", 4)
+    found = counted._counts(placements)
+    assert found["device=kiosk"] == {"banana": (2, 3), "apple": (0, 1)}
+    assert found["hours=6-11"] == {"apple": (0, 1)}
+
+
+def test_the_order_in_which_the_ledger_is_read_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice, keys = random.Random(5), [f"c{n}" for n in range(40)]
+    counts = {f"device=d{n}": {key: (dice.randrange(20), dice.randrange(60, 900)) for key in keys} for n in range(3)}
+    rates = {key: dice.uniform(0.01, 0.3) for key in keys}
+    found = []
+    for _ in range(3):
+        shuffled = {name: dict(dice.sample(list(each.items()), len(each))) for name, each in counts.items()}
+        monkeypatch.setattr(counted, "_counts", lambda placements, shuffled=shuffled: shuffled)
+        found.append(counted.moment_rates((), frozenset(keys), rates))
+    assert found[0] == found[1] == found[2] and len(found[0]) == 3
+
+
+@pytest.mark.usefixtures("shop")
+def test_where_a_placement_reports_no_impressions_what_was_chosen_counts() -> None:
+    decided("apple", {"device": "kiosk"}, 2, 1)
+    decided("apple", {"device": "kiosk"}, 2, 0)
+    Outcome.objects.filter(kind="impression").delete()
+    assert counted._counts(freeze().placements)["device=kiosk"] == {"apple": (1, 4)}
+    Outcome.objects.create(decision_id=Outcome.objects.get().decision_id, content="apple", kind="impression", at=NOON)
+    assert counted._counts(freeze().placements)["device=kiosk"] == {"apple": (1, 1)}

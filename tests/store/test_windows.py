@@ -108,6 +108,7 @@ def test_what_comes_late_is_answered_kept_counted_and_credited_to_nothing(site, 
     assert row.values_list("impressions", "clicks").get() == (1, 0)
     assert Outcome.objects.filter(kind="click").count() == 1
     assert statistics.tallies("outcomes", made.at - timedelta(hours=1))["late"][0] == 1
+    assert statistics.tallies("late", made.at - timedelta(hours=1)) == {"hero": (1, 0)}
     rebuild()
     assert row.values_list("impressions", "clicks").get() == (1, 0)
 
@@ -131,6 +132,7 @@ def test_counting_anew_notes_what_is_late_as_well(site, made):
     report(site, "click", "clicked")
     rebuild()
     assert statistics.tallies("outcomes", made.at - timedelta(hours=1))["late"][0] == 1
+    assert statistics.tallies("late", made.at - timedelta(hours=1)) == {"hero": (1, 0)}
     assert count_new() == 0
 
 

@@ -52,7 +52,7 @@ def _customers(journey: Journey, now: datetime) -> None:
     bulk.import_addresses("email", ((key, f"{key}@{MAIL_DOMAIN}") for key in keys), now)
     # Households that were sent coupons by post have agreed to be sent coupons; the others were never asked.
     first = journey.impressions.group_by("customer_key").agg(pl.col("shown_at").min()).sort("customer_key")
-    bulk.import_consents("email", "coupon programme", first.iter_rows())
+    bulk.import_consents("email", "coupon programme", first.iter_rows(), now)
 
 
 def _contents(frame: pl.DataFrame) -> None:
