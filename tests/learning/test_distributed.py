@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import distributed
 import numpy as np
 import pytest
 
@@ -10,7 +11,6 @@ from decisioning.learning.evaluation import auc
 from decisioning.learning.schema import Column, FeatureSchema
 from decisioning.learning.scorer import Trees
 
-distributed = pytest.importorskip("distributed", reason="requirements/dask.txt is not installed")
 WIDTH, ROWS = 12, 12_000
 
 
