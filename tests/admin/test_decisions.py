@@ -49,7 +49,7 @@ def learned() -> None:
     converted = (dice.random(1500) < [who["orders_30d"] / 10 for who in facts]).astype(np.int8)
     rows = paired_matrix(schema, facts, contents, which)
     scorer = Trees(schema, trees=10).fit(rows, converted, [contents[n].key for n in which])
-    artefacts.activate(artefacts.keep("scorer", scorer.to_artefact(), schema.hash, {}, NOW))
+    artefacts.activate(artefacts.keep("scorer", scorer.to_artefact(), schema.hash, {}, NOW), tried=True)
 
 
 def a_shop_with_a_decision(shop: dict[str, Any]) -> Decision:

@@ -52,7 +52,7 @@ def test_the_overview_counts_decisions_of_the_products_last_day(browser: Client,
 
 
 def test_the_overview_shows_messages_segments_and_the_scorer(browser: Client, shop: dict[str, Any]) -> None:
-    artefacts.activate(shop["decisioning_artefact"])
+    artefacts.activate(shop["decisioning_artefact"], tried=True)
     answer = browser.get("/admin/")
     assert [(state["label"], state["count"]) for state in answer.context["messages_by_state"]] == [
         ("may have been sent", "1")
@@ -93,7 +93,7 @@ def test_a_decision_with_hardly_anything_known_is_still_told(
 
 def test_activating_an_artefact_asks_first_and_replaces_the_other(browser: Client, shop: dict[str, Any]) -> None:
     old, new = shop["decisioning_artefact"], artefacts.keep("scorer", a_scorer(), "0" * 64, {}, NOW)
-    artefacts.activate(old)
+    artefacts.activate(old, tried=True)
     page = f"/admin/decisioning/artefact/{new.pk}/activate/"
     assert "replaces the active scorer" in browser.get(page).content.decode()
     assert Artefact.objects.get(active=True) == old
@@ -116,7 +116,7 @@ def test_the_gates_word_is_asked_back_before_it_is_overruled_and_the_former_scor
     gate = {"promoted": False, "words": "keep the champion", "checks": [check]}
     metrics = {"refused": "keep the champion: AUC gains nothing", "gate": gate}
     old, new = shop["decisioning_artefact"], artefacts.keep("scorer", a_scorer(), "0" * 64, metrics, NOW)
-    artefacts.activate(old)
+    artefacts.activate(old, tried=True)
     page = f"/admin/decisioning/artefact/{new.pk}"
     tables = dict(browser.get(f"{page}/change/").context["tables"])
     assert tables["Gate"] == [("verdict", "keep the champion"), (check["name"], "failed: AUC gains nothing")]
@@ -170,7 +170,7 @@ def test_changing_a_key_keeps_its_secret(browser: Client, shop: dict[str, Any]) 
 
 
 def test_the_overview_shows_nothing_to_whoever_may_see_nothing(visitor: Client, shop: dict[str, Any]) -> None:
-    artefacts.activate(shop["decisioning_artefact"])
+    artefacts.activate(shop["decisioning_artefact"], tried=True)
     answer = visitor.get("/admin/")
     page = answer.content.decode()
     assert "Ask whoever looks after accounts" in page

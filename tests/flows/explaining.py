@@ -56,5 +56,5 @@ def train(site: Site) -> None:
     y = (dice.random(2000) < chance).astype(np.int8)
     scorer = Trees(schema, trees=20).fit(X, y, [contents[number].key for number in which])
     row = artefacts.keep(Artefact.Kind.SCORER, scorer.to_artefact(), schema.hash, {}, clock.now())
-    artefacts.activate(row)
+    artefacts.activate(row, tried=True)
     site.publish()

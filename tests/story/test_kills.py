@@ -33,7 +33,7 @@ def scorer() -> Artefact:
     chance = np.random.default_rng(1).random(len(rows)) < rows[:, 0] / 80
     fitted = Trees(schema, trees=20).fit(rows, chance.astype(np.int8))
     kept = artefacts.keep(Artefact.Kind.SCORER, fitted.to_artefact(), schema.hash, {}, LONG_AGO)
-    artefacts.activate(kept)
+    artefacts.activate(kept, tried=True)
     return kept
 
 
