@@ -25,6 +25,7 @@ from .flows import (
     judge,
     learn,
     quality,
+    recall,
     refresh,
     respond,
     score,
@@ -34,7 +35,7 @@ from .flows import (
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
 from .flows.standing import standing
-from .store import counts, frames, layers, months, publishing, snapshot, tallies, uploads
+from .store import candidates, counts, frames, layers, months, publishing, snapshot, tallies, uploads
 from .store.connection import once_a_minute, patient
 from .store.counting import count_new, give_up
 
@@ -47,6 +48,8 @@ MESSAGES = 100
 WAVE, WAVE_SECONDS = "scoring:{}", 120
 # Counting segments rests so many times as long as it took.
 RECOUNTING, RESTS = "segments:recounting", 10
+# Only one learns candidate lists at a time; after a kill, so many seconds later.
+LEARNING_RECALL, LONGEST_LEARNING = "recall:learning", 2400
 # Clusters are looked at so often; files that no manifest names are deleted after so long.
 WATCHED, LOST_FILES = timedelta(minutes=30), timedelta(hours=2)
 
@@ -64,6 +67,7 @@ def keep_snapshot() -> None:
     A published text may ask for histories that nobody has yet: then everybody's facts are computed anew.
     """
     snapshot.build()
+    candidates.keep_announced()
     snapshot.keep_announced()
     if profile.missing_histories() and once_a_minute("histories"):
         refresh_everything.delay()
@@ -313,6 +317,17 @@ def watch_clusters() -> None:
     """Let the clusters follow those who changed, and look how far customers have drifted from them."""
     cluster.learn_from_recent(clock.now(), clock.now() - WATCHED)
     cluster.watch(clock.now())
+
+
+@shared_task
+def learn_recall() -> None:
+    """Learn candidate lists anew in a process of its own, where a placement draws from them and they are due."""
+    if recall.due(clock.now()) and patient().set(LEARNING_RECALL, 1, nx=True, ex=LONGEST_LEARNING):
+        try:
+            connection.close()
+            learn.in_own_process("recall", {})
+        finally:
+            patient().delete(LEARNING_RECALL)
 
 
 @shared_task

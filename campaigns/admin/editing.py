@@ -8,21 +8,27 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Field
 from django.forms import Field as FormField
-from django.forms import ModelForm
+from django.forms import ModelForm, MultipleChoiceField
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from decisioning.console.fields import ObjectField, ScheduledForm, TagsField, TemplateField
 from decisioning.console.pages import Publishing
+from decisioning.models import Artefact
 from decisioning.store import catalogue
 from rules.rulebook import Kind
 
 from ..models import Campaign, Content, Placement
 from ..rendering import problems
 from .holdout import told_effect
+from .placements import DefaultsForm
 
 
 class FactsField(TagsField):
@@ -51,15 +57,22 @@ class DialsForm(ModelForm):
     def clean(self) -> dict[str, Any]:
         """Empty numbers that the database cannot keep become their defaults."""
         values = super().clean() or {}
-        for name, value in values.items():
-            field = self._meta.model._meta.get_field(name)
+        for field in self._meta.model._meta.concrete_fields:
+            name, value = field.name, values.get(field.name, "")
             if value is None and not field.null and field.has_default() and name not in self.errors:
                 values[name] = field.get_default()
         return values
 
 
-class PlacementForm(DialsForm):
+class PlacementForm(DefaultsForm, DialsForm):
     """A policy needs what it reads."""
+
+    candidate_lists = MultipleChoiceField(
+        choices=Placement.CandidateList.choices,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="With none ticked all contents compete, as is right for up to some thousands.",
+    )
 
     def clean(self) -> dict[str, Any]:
         """The linear policies learn from facts; a placement without any has nothing to learn from."""
@@ -81,7 +94,7 @@ class PlacementAdmin(Publishing):
     form = PlacementForm
     language = {"audience": Kind.CONDITION}
     fieldsets = [
-        (None, {"fields": ["name", "key", "count", "audience", "active"]}),
+        (None, {"fields": ["name", "key", "count", "audience", "default_contents", "active"]}),
         ("What counts as good", {"fields": ["objective", "freshness_half_life_days"]}),
         (
             "How long it counts",
@@ -103,6 +116,14 @@ class PlacementAdmin(Publishing):
                 "description": "Every policy states the chance of what it chose, so that another can be judged by it.",
             },
         ),
+        (
+            "Which contents compete",
+            {
+                "fields": ["candidate_lists", "lists_learned"],
+                "description": "Lists learned once a day choose at most 500 of any number of contents, by what the "
+                "customer clicked, looks at or has in the basket. What a rule pins or shows competes in any case.",
+            },
+        ),
         ("What is kept", {"fields": ["ledger_share"]}),
         (
             "Holdout",
@@ -119,7 +140,7 @@ class PlacementAdmin(Publishing):
             },
         ),
     ]
-    readonly_fields = ["effect"]
+    readonly_fields = ["effect", "lists_learned"]
     list_display = ["name", "key", "count", "objective", "policy", "exploration", "active"]
     list_filter = ["active", "policy", "objective"]
     search_fields = ["key", "name"]
@@ -135,6 +156,16 @@ class PlacementAdmin(Publishing):
     def effect(self, placement: Placement) -> str:
         """Held out against all others."""
         return told_effect(placement) if placement.pk else "Shown once the placement is saved."
+
+    @display(description="The lists in use")
+    def lists_learned(self, placement: Placement) -> str:
+        """From how much they were learned, and when."""
+        found = Artefact.objects.filter(kind=Artefact.Kind.RECALL, active=True).defer("data").first()
+        if found is None:
+            return "None yet: all contents compete. They are learned once a day, or by `manage.py learn recall`."
+        told = f"{found.trained_at:%-d %B %Y, %H:%M} UTC, from {found.metrics.get('touches', 0):,} touches"
+        url = reverse("admin:decisioning_artefact_change", args=[found.pk])
+        return format_html('<a class="console-link" href="{}">{}</a>', url, told)
 
 
 @admin.register(Content)

@@ -33,6 +33,16 @@ class Placement(models.Model):
         LINUCB = "linucb", "LinUCB: best by upper bound in the customer's context"
         LINEAR_THOMPSON = "linear-thompson", "linear Thompson sampling in the customer's context"
 
+    # The names and meanings of `decisioning.learning.recall.LISTS`.
+    class CandidateList(models.TextChoices):
+        POPULAR = "popular", "popular: with everybody, and in the customer's segments"
+        ANSWERS = "answers", "answers: fits what the customer answered or likes best"
+        TASTES = "tastes", "tastes: chosen by customers with like tastes (matrix factors)"
+        PEOPLE = "people", "people: chosen by those who chose the same"
+        ALIKE = "alike", "alike: like what was clicked or is looked at, by its texts"
+        TOGETHER = "together", "together: bought with what is looked at or in the basket"
+        UPSELL = "upsell", "upsell: like what is looked at, and earns more"
+
     class Objective(models.TextChoices):
         CLICK = "click", "chance of a click"
         CONVERSION = "conversion", "chance of a conversion"
@@ -123,6 +133,12 @@ class Placement(models.Model):
         blank=True,
         validators=[MinValueValidator(0), MaxValueValidator(3660)],
         help_text="A content that starts today counts twice; half of that lead is gone after so many days; 0 is off.",
+    )
+    candidate_lists = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="For thousands of contents: the lists that choose the 500 worth ranking. None: all contents compete.",
     )
     impression_hours = window("An impression")
     click_hours = window("A click")

@@ -48,6 +48,7 @@ app.conf.update(
         "decisioning.tasks.refresh_bucket": {"queue": LATER},
         "decisioning.tasks.score_bucket": {"queue": LATER},
         "decisioning.tasks.train_scorer": {"queue": LATER},
+        "decisioning.tasks.learn_recall": {"queue": LATER},
         "decisioning.tasks.cluster_customers": {"queue": LATER},
         "decisioning.tasks.compare_clusterings": {"queue": LATER},
         "decisioning.tasks.adopt_clustering": {"queue": LATER},
@@ -90,6 +91,7 @@ app.conf.update(
         "describe": {"task": "decisioning.tasks.describe_facts", "schedule": 3600.0, "options": {"expires": 3600}},
         "clusters": {"task": "decisioning.tasks.watch_clusters", "schedule": 1800.0, "options": {"expires": 1800}},
         "quality": {"task": "decisioning.tasks.check_quality", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
+        "recall": {"task": "decisioning.tasks.learn_recall", "schedule": 300.0, "options": {"expires": 300}},
         "train": {"task": "decisioning.tasks.train_scorer", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
     },
 )

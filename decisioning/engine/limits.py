@@ -16,6 +16,7 @@ from .types import PlacementItem, SnapshotData
 PLACEMENTS: Final = 1_000
 RULES_PER_PLACEMENT: Final = 10_000
 CONTENTS_PER_PLACEMENT: Final = 2_000
+CONTENTS_BEHIND_LISTS: Final = 200_000  # where a placement draws from candidate lists
 DEFAULTS_PER_PLACEMENT: Final = 50
 STEPS_PER_RULE: Final = 50  # actions in THEN and ELSE together
 TESTS_PER_RULE: Final = 200
@@ -128,9 +129,12 @@ def crowded(placement: str, rules: Crowd) -> Excess | None:
 
 def _of_placement(placement: PlacementItem, rules: Crowd, contents: Crowd) -> list[Excess | None]:
     name, many = f"Placement {placement.key}", contents.at(placement.key)
+    listed = bool(placement.lists)
+    most = CONTENTS_BEHIND_LISTS if listed else CONTENTS_PER_PLACEMENT
+    cure = "choose placements for contents" + ("" if listed else ", tick candidate lists, or send candidates")
     return [
         crowded(placement.key, rules),
-        _over(name, many, CONTENTS_PER_PLACEMENT, "contents", "choose placements for contents, or send candidates"),
+        _over(name, many, most, "contents", cure),
         _over(name, len(placement.defaults), DEFAULTS_PER_PLACEMENT, "default contents", "keep the first ones"),
     ]
 

@@ -7,7 +7,9 @@ from datetime import datetime
 from rules.language import RuleError, RuleIndex, matches, nodes, parse
 
 from ..learning.bandit import LinearBandit
+from ..learning.recall import Recall
 from ..learning.scorer import Scorer
+from .candidates import Lists, lists_of
 from .contents import content_facts
 from .eligibility import turning_points, unconditional
 from .objective import Factor, worth
@@ -43,7 +45,8 @@ class Slot:
     """A placement with its contents, its rules in their order, and the index over them.
 
     `counts` are (successes, failures) by content, None where nothing was counted; `elsewhere` are the contents that are
-    for other placements; `always` are unconditional (see `eligibility`), and `worth` is that of `objective`;
+    for other placements, but for the defaults, which were chosen for this one by name; `always` are unconditional (see
+    `eligibility`), and `worth` is that of `objective`;
     the share `held` of customers is held out, as `draw` says.
     """
 
@@ -61,6 +64,7 @@ class Slot:
     worth: Mapping[str, tuple[Factor, ...]] = field(default_factory=dict)
     held: float = 0.0
     draw: str = ""
+    lists: Lists | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +81,24 @@ class Prepared:
     turning_points: tuple[datetime, ...]
     problems: tuple[str, ...] = field(default=())
     contents: Mapping[str, ContentItem] = field(default_factory=dict)
+    recall: Recall | None = None
 
 
-def prepare(number: int, built_at: datetime, data: SnapshotData) -> Prepared:
-    """Parse, order and index everything; a rule that no longer parses is left out and named in `problems`."""
+def prepare(number: int, built_at: datetime, data: SnapshotData, recall: Recall | None = None) -> Prepared:
+    """Parse, order and index everything; a rule that no longer parses is left out and named in `problems`.
+
+    `recall` are the candidate lists that `data.recall` names, which travel beside the snapshot.
+    """
     problems: list[str] = []
     contents = {content.key: content for content in data.contents}
     rules = [rule for rule in (_rule(item, data.contents, built_at, problems) for item in data.rules) if rule]
     rules.sort(key=_order)
     scorer = _scorer(data, problems)
-    slots = {item.key: _slot(item, data, contents, rules, problems) for item in data.placements}
+    slots = {item.key: _slot(item, data, contents, rules, problems, recall) for item in data.placements}
     names = {segment.key: segment.name for segment in data.segments}
     keys = {key.prefix: key for key in data.keys}
     moments = turning_points((*data.contents, *data.rules))
-    return Prepared(number, built_at, data, slots, names, keys, scorer, moments, tuple(problems), contents)
+    return Prepared(number, built_at, data, slots, names, keys, scorer, moments, tuple(problems), contents, recall)
 
 
 def _order(rule: PreparedRule) -> tuple[int, int, datetime, str]:
@@ -119,6 +127,7 @@ def _slot(
     contents: Mapping[str, ContentItem],
     rules: Iterable[PreparedRule],
     problems: list[str],
+    recall: Recall | None,
 ) -> Slot:
     here = tuple(rule for rule in rules if not rule.item.placements or item.key in rule.item.placements)
     # A default content stands in when nothing else may be shown; it competes with nobody.
@@ -135,11 +144,12 @@ def _slot(
         POLICIES.get(item.policy, EPSILON),
         data.posteriors.get(item.key) or None,
         _bandit(item, data, problems),
-        tuple(c.key for c in data.contents if not _is_for(c, item)),
+        tuple(c.key for c in data.contents if c.key not in item.defaults and not _is_for(c, item)),
         frozenset(c.key for c in pool if unconditional(c)),
         {c.key: worth(c, item) for c in pool},
         max(item.holdout_share, data.holdout_share),
         f"holdout\x1f{data.holdout_draw}",
+        lists_of(item, pool, here, recall),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from rules.language import matches
 
+from .candidates import NO_LISTS, Candidates, candidates, may_be_shown
 from .context import context_facts
 from .dice import Dice
 from .eligibility import ELSEWHERE, all_capped, eligible
@@ -40,6 +41,7 @@ class Narrowed:
     facts: Mapping[str, Any]
     state: Targeting
     arms: tuple[str, ...] = ()
+    drawn: Candidates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,11 @@ def narrow(prepared: Prepared, ask: Ask, now: datetime) -> Narrowed | Resolution
         dropped = {content.key: OUTSIDE for content in pool}
         return _default(Narrowed(slot, ask, facts, Targeting({}, dropped)), "OUTSIDE_AUDIENCE", now)
     always = slot.always if ask.candidates is None else frozenset()
-    kept, dropped = eligible(pool, ask, facts, now, always)
+    drawn = candidates(slot, ask, facts, now)
+    if drawn is None:
+        kept, dropped = eligible(pool, ask, facts, now, always)
+    else:
+        kept, dropped = may_be_shown(drawn, ask, facts, now, always, ask.count or slot.item.count)
     nothing = "CAPPED" if not kept and all_capped(dropped) else "FALLBACK"
     if ask.explain and ask.candidates is None:
         dropped.update(dict.fromkeys(slot.elsewhere, ELSEWHERE))
@@ -85,7 +91,7 @@ def narrow(prepared: Prepared, ask: Ask, now: datetime) -> Narrowed | Resolution
         dropped.update(dict.fromkeys(kept, HELD_OUT))
         return _default(Narrowed(slot, ask, facts, Targeting({}, dropped), arms), "HOLDOUT", now)
     state = target(slot, kept, dropped, facts, now, ask.explain, ask.candidates)
-    narrowed = Narrowed(slot, ask, facts, state, arms)
+    narrowed = Narrowed(slot, ask, facts, state, arms, drawn)
     return narrowed if state.kept else _default(narrowed, nothing, now)
 
 
@@ -109,20 +115,20 @@ def score_of(prepared: Prepared, narrowed: Narrowed, live: Live | None = None) -
 
 def rank(prepared: Prepared, narrowed: Narrowed, now: datetime, live: Live | None = None) -> Resolution:
     """Score what is left, fill the slots, and say why. Changes what is kept in `narrowed`: rank it once."""
-    slot, state = narrowed.slot, narrowed.state
+    slot, state, drawn = narrowed.slot, narrowed.state, narrowed.drawn
     scores = score_of(prepared, narrowed, live)
     ranked = _fill(prepared, narrowed, scores, now)
     state.dropped.update(ranked.left)
     return Resolution(
-        tuple(_item(chosen, state, scores, ranked) for chosen in ranked.picks),
+        tuple(_item(chosen, state, scores, ranked, drawn) for chosen in ranked.picks),
         scores.rung,
         "TARGETING_MATCH" if any(trace.effects for trace in state.traces) else "RANKED",
         slot.item.policy,
         tuple(state.traces),
         state.dropped,
         tuple(state.campaigns),
-        scores.degraded,
-        scores.basis,
+        (*scores.degraded, NO_LISTS) if slot.item.lists and slot.lists is None else scores.degraded,
+        f"{scores.basis}; {drawn.basis()}" if drawn else scores.basis,
         dict(ranked.weighed),
         narrowed.arms,
     )
@@ -165,10 +171,11 @@ def _new(slot: Slot, state: Targeting) -> frozenset[str]:
     return frozenset(key for key in state.kept if sum(counts.get(key, (0.0,))) < slot.item.new_showings)
 
 
-def _item(chosen: Pick, state: Targeting, scores: Scores, ranked: Ranked) -> Item:
+def _item(chosen: Pick, state: Targeting, scores: Scores, ranked: Ranked, drawn: Candidates | None) -> Item:
     key, parts = chosen.key, ranked.parts[chosen.key]
     told = formula(_base(scores, key), parts, ranked.weighed[key])
-    reasons = [*state.reasons.get(key, ()), scores.why(key), told if parts else "", *chosen.notes]
+    came = drawn.why(key) if drawn else ""
+    reasons = [*state.reasons.get(key, ()), came, scores.why(key), told if parts else "", *chosen.notes]
     return Item(
         state.kept[key],
         chosen.rank,

@@ -43,6 +43,7 @@ class PlacementItem(Struct, frozen=True):
     different, 0 off. `freshness_half_life_days` 0 is off. A content is new below `new_showings` showings.
     `holdout_share` in [0, 1] is that of its customers who get default contents.
     `windows` are the hours after a decision for which its impressions, clicks, conversions and their value count.
+    `lists` are the candidate lists it draws from (see `learning.recall`); without any, all of its contents compete.
     """
 
     key: str
@@ -66,6 +67,7 @@ class PlacementItem(Struct, frozen=True):
     ledger_share: float = 1.0
     holdout_share: float = 0.0
     bandit_shared: bool = False
+    lists: tuple[str, ...] = ()
 
     @property
     def window_hours(self) -> float:
@@ -119,6 +121,16 @@ class ScorerItem(Struct, frozen=True):
     trained_at: datetime | None = None
 
 
+class RecallItem(Struct, frozen=True):
+    """The candidate lists in use: their version (the artefact's id), and the SHA-256 of their bytes in hex.
+
+    The bytes themselves are large, change seldom, and travel beside the snapshot.
+    """
+
+    version: int
+    digest: str
+
+
 class SnapshotData(Struct, frozen=True):
     """Everything a decision needs, without number or age. `priors` is the smoothed conversion rate by content.
 
@@ -140,6 +152,7 @@ class SnapshotData(Struct, frozen=True):
     filters: tuple[FilterItem, ...] = ()
     holdout_share: float = 0.0
     holdout_draw: str = ""
+    recall: RecallItem | None = None
 
 
 class Profile(Struct, frozen=True):

@@ -29,6 +29,7 @@ NAMES: Final = {
     "bandits": "what the bandits learned",
     "segments": "the segments' names",
     "filters": "the filters",
+    "recall": "the candidate lists",
 }
 
 

@@ -15,6 +15,7 @@ from ..engine.prepare import Prepared, prepare
 from ..engine.resolver import propensities
 from ..engine.types import ContentItem, RuleItem, SnapshotData
 from ..models import Decision
+from ..store import candidates
 from ..store.freeze import freeze
 from .rerun import ask_of
 
@@ -70,7 +71,7 @@ def by_rules(now: datetime, draft: str | None = None) -> Policy:
             raise ValueError(f"There is no rule {draft!r}; say its key.")
         others = tuple(one for one in data.rules if one.key != draft)
         data = msgspec.structs.replace(data, rules=(*others, _as_written(rule)))
-    prepared = prepare(0, now, data)
+    prepared = prepare(0, now, data, candidates.kept(data))
     if problems := [one for one in prepared.problems if draft and one.startswith(f"rule {draft}:")]:
         raise ValueError(f"The draft cannot be used: {problems[0]}.")
     return partial(_asked_again, prepared, _known(data))

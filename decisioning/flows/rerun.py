@@ -17,6 +17,7 @@ from ..engine.prepare import Prepared, prepare
 from ..engine.resolver import resolve
 from ..engine.types import Ask, Profile, Resolution, SnapshotData
 from ..models import Decision, Snapshot
+from ..store import candidates
 from .asking import asker_of
 from .comparing import Told, brief, causes, difference, in_short, told_then
 from .contract import Candidate, DecideRequest, FilterAsk, Refused
@@ -98,7 +99,7 @@ def _newest(then: Prepared | None) -> Prepared:
 
 def _differs(row: Decision, before: Told, data: SnapshotData) -> bool:
     """Whether a snapshot with this data would have decided otherwise."""
-    return bool(difference(before, _again(row, prepare(row.snapshot or 0, row.at, data))))
+    return bool(difference(before, _again(row, prepare(row.snapshot or 0, row.at, data, candidates.kept(data)))))
 
 
 def snapshot_of(row: Decision) -> Prepared:
@@ -131,8 +132,9 @@ def read(number: int) -> Prepared:
 
 @lru_cache(maxsize=KEPT)
 def _prepared(number: int, digest: str, built_at: datetime) -> Prepared:
-    data = bytes(Snapshot.objects.values_list("data", flat=True).get(pk=number))
-    return prepare(number, built_at, msgspec.msgpack.decode(data, type=SnapshotData))
+    stored = bytes(Snapshot.objects.values_list("data", flat=True).get(pk=number))
+    data = msgspec.msgpack.decode(stored, type=SnapshotData)
+    return prepare(number, built_at, data, candidates.kept(data))
 
 
 def rerun(row: Decision, prepared: Prepared) -> tuple[Ask, Resolution]:

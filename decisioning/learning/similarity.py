@@ -106,10 +106,10 @@ class Space:
         found = np.full((len(who), len(self.views)), np.nan)
         keys = {key: place for place, key in enumerate(sorted({key for one in clicked for key in one}))}
         known = [self.of(key) or ({},) * len(self.views) for key in keys]
-        lists = self._matrix([{keys[key]: 1.0 for key in one} for one in clicked], len(keys))
+        lists = self.matrix([{keys[key]: 1.0 for key in one} for one in clicked], len(keys))
         for place in range(len(self.views)):
-            tastes = lists @ self._matrix([vectors[place] for vectors in known])
-            theirs = self._matrix([vectors[place] for vectors in contents])
+            tastes = lists @ self.matrix([vectors[place] for vectors in known])
+            theirs = self.matrix([vectors[place] for vectors in contents])
             lengths = np.sqrt(np.asarray(tastes.multiply(tastes).sum(axis=1)).ravel())
             empty = (lengths[who] == 0) | (np.diff(theirs.indptr)[which] == 0)
             for start in range(0, len(who), ROWS):
@@ -120,7 +120,7 @@ class Space:
                 found[:, place] = np.where(empty, np.nan, found[:, place] / lengths[who])
         return found.round(DIGITS)
 
-    def _matrix(self, rows: Sequence[Vector], width: int | None = None) -> "sparse.csr_matrix":
+    def matrix(self, rows: Sequence[Vector], width: int | None = None) -> "sparse.csr_matrix":
         ends = np.cumsum([0, *map(len, rows)])
         codes = np.array([code for row in rows for code in row], np.int64)
         weights = np.array([weight for row in rows for weight in row.values()], np.float64)

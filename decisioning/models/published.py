@@ -12,6 +12,7 @@ class Artefact(models.Model):
     class Kind(models.TextChoices):
         SCORER = "scorer", "scorer"
         CLUSTERING = "clustering", "clustering"
+        RECALL = "recall", "candidate lists"
 
     kind = models.CharField(max_length=12, choices=Kind)
     data = models.BinaryField()

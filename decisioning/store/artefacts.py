@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from ..learning.clusters import Clusters
+from ..learning.recall import Recall
 from ..models import Artefact
 from . import trying
 from .signing import sign, verify
@@ -16,7 +17,10 @@ __all__ = ["Tampered", "Unfit", "activate", "active", "keep", "read", "rollback"
 
 PURPOSE = "artefact"
 # Scorers are read in a process of their own; see `trial`.
-PARSERS: dict[str, Callable[[bytes], object]] = {Artefact.Kind.CLUSTERING: Clusters.from_artefact}
+PARSERS: dict[str, Callable[[bytes], object]] = {
+    Artefact.Kind.CLUSTERING: Clusters.from_artefact,
+    Artefact.Kind.RECALL: Recall.from_artefact,
+}
 
 
 class Tampered(ValueError):

@@ -15,6 +15,7 @@ from ..engine.types import (
     FilterItem,
     KeyItem,
     PlacementItem,
+    RecallItem,
     RuleItem,
     ScorerItem,
     SegmentItem,
@@ -48,6 +49,7 @@ def freeze() -> SnapshotData:
         filters=tuple(FilterItem(row.key, row.condition, row.types) for row in Filter.objects.filter(active=True)),
         holdout_share=held,
         holdout_draw=draw if held or any(item.holdout_share for item in placements) else "",
+        recall=_recall() if any(item.lists for item in placements) else None,
     )
 
 
@@ -121,6 +123,7 @@ def _placements() -> tuple[PlacementItem, ...]:
             row.ledger_share,
             row.holdout_share,
             row.bandit_shared,
+            tuple(row.candidate_lists),
         )
         for row in rows
     )
@@ -152,6 +155,12 @@ def _keys() -> tuple[KeyItem, ...]:
     rows = ApiKey.objects.filter(active=True).order_by("prefix")
     alive = [row for row in rows if row.expires_at is None or row.expires_at > timezone.now()]
     return tuple(KeyItem(row.prefix, row.digest, tuple(row.scopes), row.expires_at) for row in alive)
+
+
+def _recall() -> RecallItem | None:
+    """Which candidate lists are in use; without their bytes."""
+    row = Artefact.objects.filter(kind=Artefact.Kind.RECALL, active=True).only("pk", "schema_hash").first()
+    return RecallItem(row.pk, row.schema_hash) if row else None
 
 
 def _scorer() -> tuple[ScorerItem | None, dict[str, float]]:

@@ -21,6 +21,7 @@ from django.db import transaction
 from ..engine.prepare import Prepared, prepare
 from ..engine.types import SnapshotData
 from ..models import Change, Snapshot
+from . import candidates
 from .connection import patient
 from .freeze import freeze
 
@@ -60,6 +61,9 @@ def build() -> Snapshot | None:
 def announce(row: Snapshot) -> None:
     """Hand the newest snapshot to Redis; when Redis is away the next `keep_announced` does it."""
     frozen = Frozen(row.number, row.built_at, msgspec.msgpack.decode(bytes(row.data), type=SnapshotData))
+    if frozen.data.recall is not None:
+        # First, so that whoever sees the snapshot finds the lists it names.
+        candidates.announce(frozen.data.recall)
     try:
         pipe = patient().pipeline(transaction=True)
         pipe.set(BLOB.format(row.number), _seal(msgspec.msgpack.encode(frozen)))
@@ -117,7 +121,7 @@ class Holder:
         try:
             pointer = self.client.get(POINTER)
             if pointer is None or (self.current is not None and int(pointer) <= self.current.number):
-                return
+                return self._complete()
             blob = cast(bytes | None, self.client.get(BLOB.format(int(pointer))))
             if blob is not None:
                 self._take(blob, "redis")
@@ -128,6 +132,14 @@ class Holder:
             # Whatever a snapshot holds, it must not stop the decisions that the former one can make.
             log.exception("snapshot poll failed; staying with %s", self.current and self.current.number)
 
+    def _complete(self) -> None:
+        """Take the candidate lists that could not be had when the snapshot was taken."""
+        current = self.current
+        if current is None or current.data.recall is None or current.recall is not None:
+            return
+        if (lists := candidates.held(current.data, self.directory)) is not None:
+            self.current = prepare(current.number, current.built_at, current.data, lists)
+
     def _run(self) -> None:
         pause = threading.Event()
         while not pause.wait(POLL_SECONDS):
@@ -135,7 +147,10 @@ class Holder:
 
     def _take(self, blob: bytes, source: str) -> None:
         frozen = unseal(blob)
-        prepared = prepare(frozen.number, frozen.built_at, frozen.data)
+        # Those in hand are the same until they are learned anew.
+        mine = self.current.recall if self.current and self.current.data.recall == frozen.data.recall else None
+        lists = mine or candidates.held(frozen.data, self.directory)
+        prepared = prepare(frozen.number, frozen.built_at, frozen.data, lists)
         for problem in prepared.problems:
             log.error("snapshot %s: left out: %s", frozen.number, problem)
         self.current, self.source = prepared, source

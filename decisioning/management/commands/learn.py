@@ -1,7 +1,8 @@
 """`manage.py learn <verb>`: what the worker runs in a process of its own, and a person may run by hand.
 
 Verbs: `train` a scorer, `evaluate` it or a policy, `promote` one against the gate, `rollback` to the former one;
-`compare` clusterings, `adopt` one of them, `cluster` (both at once), `watch` the active one.
+`recall` learns candidate lists; `compare` clusterings, `adopt` one of them, `cluster` (both at once), `watch` the
+active one.
 """
 
 import sys
@@ -11,12 +12,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from decisioning.config import clock
-from decisioning.flows import cluster, evaluate, learn, promote
+from decisioning.flows import cluster, evaluate, learn, promote, recall
 from decisioning.learning.clustering import Options
 from decisioning.learning.dataset import OBJECTIVES
 from decisioning.models import Artefact
 
-VERBS = ("train", "evaluate", "promote", "rollback", "cluster", "compare", "adopt", "watch")
+VERBS = ("train", "evaluate", "promote", "rollback", "recall", "cluster", "compare", "adopt", "watch")
 TASKS = ("chance", "order", "value", "uplift")
 TERMS = ("split", "placement", "baseline", "since", "objective", "task", "scorer")
 ASKED = ("placement", "objective", "since", "until", "artefact", "policy", "draft")
@@ -87,6 +88,9 @@ class Command(BaseCommand):
     def rollback(self, now: datetime, options: dict[str, Any]) -> str:
         return f"{promote.rollback()} is active again."
 
+    def recall(self, now: datetime, options: dict[str, Any]) -> str:
+        return listed(recall.learn(now))
+
     def cluster(self, now: datetime, options: dict[str, Any]) -> str:
         return told(cluster.cluster(now, searched(options), self.progress))
 
@@ -118,6 +122,24 @@ def trained(found: Artefact) -> str:
     figures = {name: value for name, value in metrics.items() if not isinstance(value, dict)}
     told = "\n".join(f"{name:<16}{value}" for name, value in figures.items() if name != "refused")
     return "\n".join([f"{found} ({state})", told, *checks, metrics["gate"]["words"]])
+
+
+def listed(found: Artefact) -> str:
+    """What the candidate lists were learned from, and how much of what customers touched next each had found."""
+    metrics = found.metrics
+    head = f"{'list':<10}{'covered':>9}{'of 20':>9}{'of 500':>9}"
+    figures = [
+        f"{name:<10}{one['covered']:>9.1%}{one['found among 20']:>9.1%}{one['found among 500']:>9.1%}"
+        for name, one in metrics["lists"].items()
+    ]
+    return "\n".join(
+        [
+            f"{found} (active): {metrics['contents']:,} contents, {metrics['touches']:,} touches of"
+            f" {metrics['customers']:,} customers",
+            f"What {metrics['tested customers']:,} customers touched next, found beforehand:",
+            *((head, *figures) if figures else ("nobody touched anything new yet",)),
+        ]
+    )
 
 
 def searched(options: dict[str, Any]) -> Options:
