@@ -20,9 +20,9 @@ from decisioning.store import keys
 MEANINGS = {
     "decide": "decide: ask for decisions",
     "track": "track: send events and outcomes",
-    "read": "read: read customers and reports",
+    "read": "read: read segments, customers, and why decisions were made",
     "lists": "lists: change imported lists",
-    "manage": "manage: change the configuration; may read and change lists, too",
+    "manage": "manage: ask for reports on everybody, change the configuration; may read and change lists, too",
 }
 OVERLAPS = {
     "0": "at once",

@@ -10,10 +10,12 @@ from django.conf import settings
 from ..config import clock
 from ..customers.intake import places
 from ..engine.prepare import Prepared
+from ..flows.batch import MAX_BODY as MAX_MANY
+from ..flows.batch import BatchRequest
 from ..flows.contract import MAX_BODY, Refused
 from ..flows.decide import decide
-from ..flows.decide_many import MAX_BODY as MAX_MANY
 from ..flows.decide_many import decide_many
+from ..flows.decide_many import read as read_many
 from ..flows.origin import NOWHERE, Origin
 from ..flows.take import take_outcome
 from ..flows.timing import Stages
@@ -64,6 +66,7 @@ def answer(path: str, headers: Mapping[str, str], body: bytes, query: str = "", 
     if method == "OPTIONS":
         return Reply(204, cors.preflight(find_all(prepared), ASKED[path], headers, now), b"")
     more: Headers = [cors.VARY]
+    many: BatchRequest | None = None
     try:
         longest = MAX_MANY if path == MANY else MAX_BODY
         if len(body) > longest:
@@ -74,24 +77,33 @@ def answer(path: str, headers: Mapping[str, str], body: bytes, query: str = "", 
         if known(prepared) or path != DECIDE:
             key = allow(headers, prepared, ASKED[path], now)
             more += cors.opened(key, headers)
-            more += _counted(path, key)
+            quota = _counted(path, key)
+            if path == MANY:
+                many = read_many(body)
+                quota = _counted_again(many, key)
+            more += quota
     except Refused as refused:
         return _reply(refused.status, refused.body(), [*more, *headers_of(refused)])
     stages.mark("key")
-    status, raw = _asked(path, headers, body, prepared, key, stages)
+    status, raw = _asked(path, headers, many or body, prepared, key, stages)
     stages.mark("outcome" if path == OUTCOMES else "encode")
     return _reply(status, raw, [*more, ("Server-Timing", stages.header())])
 
 
 def _asked(
-    path: str, headers: Mapping[str, str], body: bytes, prepared: Prepared | None, key: Key | None, stages: Stages
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes | BatchRequest,
+    prepared: Prepared | None,
+    key: Key | None,
+    stages: Stages,
 ) -> tuple[int, bytes]:
     """What the flow behind a path answers."""
     now = clock.now()
+    if isinstance(body, BatchRequest):
+        return decide_many(body, prepared, of_batches(), ledger, now, stages)
     if path == OUTCOMES:
         return take_outcome(body, now, ledger.count, key.prefix if key else "")
-    if path == MANY:
-        return decide_many(body, prepared, of_batches(), ledger, now, stages)
     origin = origin_of(headers) if places.wanted() else NOWHERE
     tells = key is not None and may(key.scopes, "track")
     return decide(body, prepared, shared(), ledger, now, settings.REPLY_CACHE_SECONDS, origin, stages, tells)
@@ -101,6 +113,11 @@ def _counted(path: str, key: Key) -> Headers:
     """The headers of what the key's limit leaves. Raises Wait when nothing is left."""
     kind, rate = ("outcomes", key.outcome_rate) if path == OUTCOMES else ("decisions", key.decide_rate)
     return limits.spent(kind, key.prefix, rate, limits.limiter)
+
+
+def _counted_again(many: BatchRequest, key: Key) -> Headers:
+    """A batch costs a decision for each customer. It is taken whole: what it overdraws the next call waits for."""
+    return limits.charged("decisions", key.prefix, key.decide_rate, many.size - 1, limits.limiter)
 
 
 def headers_of(refused: Refused) -> Headers:

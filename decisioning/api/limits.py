@@ -74,7 +74,31 @@ class Limiter:
             bucket = self._buckets.setdefault(key, Bucket(rate, now))
             wait = bucket.spend(number, rate, now)
             tokens = bucket.tokens
-        return Standing(wait, max(0, math.ceil(tokens)), math.ceil((rate - tokens) / rate))
+        return standing(wait, tokens, rate)
+
+    def charge(self, key: str, number: int, rate: int) -> Standing:
+        """Take `number` more for what was let pass already, whatever is left."""
+        with self._lock:
+            bucket = self._buckets.setdefault(key, Bucket(rate, self._clock()))
+            bucket.tokens -= number
+            tokens = bucket.tokens
+        return standing(0, tokens, rate)
+
+
+def standing(wait: int, tokens: float, rate: int) -> Standing:
+    """Where a bucket with so many tokens leaves a key."""
+    return Standing(wait, max(0, math.ceil(tokens)), math.ceil((rate - tokens) / rate))
+
+
+def charged(kind: str, prefix: str, rate: int | None, number: int, by: Limiter) -> Headers:
+    """Count `number` more against the key's limit, if it has one, for a call that `spent` let pass: its headers."""
+    if not rate:
+        return []
+    try:
+        return described(kind, rate, by.charge(f"{prefix} {kind}", number, rate))
+    except Exception:
+        log.exception("the limiter failed; %s of %s pass", kind, prefix)
+        return []
 
 
 def spent(kind: str, prefix: str, rate: int | None, by: Limiter) -> Headers:

@@ -24,7 +24,10 @@ RECEIPT: dict[str, Any] = {
     "required": ["success"],
     "properties": {
         "success": {"type": "boolean"},
-        "attributed": {"type": "boolean", "description": "Of an outcome: whether it came within its window."},
+        "attributed": {
+            "type": "boolean",
+            "description": "Of an outcome: whether it counts: within its window, not before its decision.",
+        },
         "added": {"type": "integer"},
         "duplicates": {"type": "integer"},
         "errors": {

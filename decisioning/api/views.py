@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from ..customers.intake import places
+from ..flows.batch import BatchAnswer, BatchRequest
 from ..flows.contract import Refused
-from ..flows.decide_many import BatchAnswer, BatchRequest
 from ..flows.take import OutcomeRequest
 from ..store.ledger import ledger
 from ..store.snapshot import age_seconds, holder
@@ -37,6 +37,7 @@ REFUSALS = {
     429: OpenApiResponse(ERROR, "This key sends more than it may; send the same body again after Retry-After."),
 }
 ASKING = {**ERRORS, 429: OpenApiResponse(ERROR, "This key asks more often than it may; ask again after Retry-After.")}
+OTHERS = {409: OpenApiResponse(ERROR, "`duplicate`: another outcome has this message_id, so nothing was stored.")}
 AWAY = {503: OpenApiResponse(ERROR, "Nothing was stored; send the same body again after Retry-After.")}
 
 
@@ -92,7 +93,12 @@ class OutcomeView(Door):
         operation_id="outcome",
         summary="Report an impression, click or conversion",
         request={"application/json": described(OutcomeRequest)},
-        responses={200: OpenApiResponse(RECEIPT, "Stored; the same message_id again counts once."), **ASKING, **AWAY},
+        responses={
+            200: OpenApiResponse(RECEIPT, "Stored; the same outcome again, with the same message_id, counts once."),
+            **OTHERS,
+            **ASKING,
+            **AWAY,
+        },
         auth=KEY,
     )
     def post(self, request: Request) -> HttpResponse:

@@ -5,7 +5,6 @@ Single draws come from BLAKE2b, many at once from SHAKE-128 (FIPS 202), and what
 calls does not matter and a replay is exact.
 """
 
-from functools import lru_cache
 from hashlib import blake2b, shake_128
 
 import numpy as np
@@ -46,9 +45,3 @@ class Dice:
         """Standard normal numbers. Source: Box and Muller 1958."""
         radius, angle = self.uniforms(name, 2 * size).reshape(2, size)
         return np.sqrt(-2.0 * np.log(radius)) * np.cos(2.0 * np.pi * angle)
-
-
-@lru_cache(maxsize=64)
-def normals(draws: int, size: int) -> Floats:
-    """(draws, size) standard normal numbers, always the same: to count with, not to choose with."""
-    return Dice("count").normals("normals", draws * size).reshape(draws, size)

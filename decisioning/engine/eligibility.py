@@ -70,7 +70,8 @@ def _why_not(content: ContentItem, ask: Ask, allowed: frozenset[str], now: datet
     if content.needs_consent and content.needs_consent not in allowed:
         return f"customer has not consented to {content.needs_consent}"
     if content.cap_count is not None and (times := _times(content, ask, now)) >= content.cap_count:
-        return f"{CAP}shown {times} times in {content.cap_hours:g} hours, at most {content.cap_count} are allowed"
+        most = f"{content.cap_count} {'is' if content.cap_count == 1 else 'are'}"
+        return f"{CAP}shown {_many(times, 'time')} in {_many(content.cap_hours, 'hour')}, at most {most} allowed"
     if content.key in ask.exclude:
         return "excluded by the request"
     if content.key in ask.taken:
@@ -78,6 +79,10 @@ def _why_not(content: ContentItem, ask: Ask, allowed: frozenset[str], now: datet
     if ask.filter is not None and not matches(ask.filter, content_facts(content), now):
         return "does not meet the request's filter"
     return ""
+
+
+def _many(number: float, word: str) -> str:
+    return f"{number:g} {word}{'' if number == 1 else 's'}"
 
 
 def stock_of(content: ContentItem) -> float | None:

@@ -10,22 +10,20 @@ All policies have one shape, `Contest -> Draw`, and stand in one table, `POLICIE
 - linucb: mean + α · width of a ridge regression a content (Li, Chu, Langford and Schapire 2010).
 - linear-thompson: a reward is drawn from N(mean, (α · width)²) (Agrawal and Goyal 2013).
 
-Chances that have no closed form are counted in `COUNTED` draws that are the same for everybody, with one more win
-shared by all contents, so that none has chance 0.
+Chances that have no closed form are counted in draws (see `counting`).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
-from .dice import Dice, Floats, normals
+from .counting import Belief, Count, Counted, betas, rewards
+from .dice import Dice, Floats
 
-COUNTED: Final = 1000
-
-Belief = tuple[float, float]  # (successes, failures) with the prior for Beta; (mean, width) for the linear ones
+KEPT: Final = 4096  # chances of Thompson sampling that a process keeps, of at most `SMALL` contents each
+SMALL: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,8 @@ class Contest:
     """Who competes for one slot, best first, and by what. `utilities` are scores, less what diversity takes off.
 
     A belief b about a content makes the utility `keep` · b · factor − penalty. `scale` is the best score of the
-    placement in units of the utilities, at least a little above 0.
+    placement in units of the utilities, at least a little above 0. `counted` are the placement's draws, where chances
+    are counted and there is more than this slot.
     """
 
     rank: int
@@ -47,6 +46,7 @@ class Contest:
     factors: Sequence[float] = ()
     penalties: Sequence[float] = ()
     beliefs: Sequence[Belief] = field(default=())
+    counted: Counted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,7 @@ def thompson(contest: Contest) -> Draw:
     successes, failures = (np.array(column) for column in zip(*contest.beliefs, strict=True))
     drawn = contest.dice.generator(f"beta-{contest.rank}").beta(successes, failures)
     place = int(np.argmax(_utilities(contest, drawn)))
-    terms = (tuple(contest.beliefs), tuple(contest.factors), tuple(contest.penalties), contest.keep)
-    return Draw(place, _beta_chances(*terms), estimated=True)
+    return Draw(place, _beta_chances(contest), estimated=True)
 
 
 def linucb(contest: Contest) -> Draw:
@@ -92,19 +91,20 @@ def linear_thompson(contest: Contest) -> Draw:
     means, widths = _means_and_widths(contest)
     noise = contest.dice.normals(f"normal-{contest.rank}", len(means))
     place = int(np.argmax(_utilities(contest, np.maximum(means + widths * noise, 0.0))))
-    many = np.maximum(means + widths * normals(COUNTED, len(means)), 0.0)
-    return Draw(place, _counted(_utilities(contest, many)), estimated=True)
+    return Draw(place, _chances(contest, rewards), estimated=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a slot is filled. `explores`: with the placement's share of uniform choices; `reads`: its beliefs, if any."""
+    """How a slot is filled. `explores`: with the placement's share of uniform choices; `reads`: its beliefs, if any;
+    `counts`: by which draws chances are counted, where they are."""
 
     name: str
     label: str
     choose: Callable[[Contest], Draw]
     explores: bool = True
     reads: str = ""
+    counts: Count | None = None
 
 
 POSTERIORS, BANDIT = "posteriors", "bandit"
@@ -116,9 +116,15 @@ POLICIES: Final[dict[str, Policy]] = {
         GREEDY,
         EPSILON,
         Policy("softmax", "by chance, the better the likelier (softmax)", softmax),
-        Policy("thompson", "Thompson sampling of success rates", thompson, reads=POSTERIORS),
+        Policy("thompson", "Thompson sampling of success rates", thompson, reads=POSTERIORS, counts=betas),
         Policy("linucb", "LinUCB: best by upper bound in the customer's context", linucb, reads=BANDIT),
-        Policy("linear-thompson", "linear Thompson sampling in the customer's context", linear_thompson, reads=BANDIT),
+        Policy(
+            "linear-thompson",
+            "linear Thompson sampling in the customer's context",
+            linear_thompson,
+            reads=BANDIT,
+            counts=rewards,
+        ),
     )
 }
 
@@ -139,18 +145,28 @@ def _means_and_widths(contest: Contest) -> tuple[Floats, Floats]:
     return means, contest.width * widths
 
 
-@lru_cache(maxsize=4096)
-def _beta_chances(
-    beliefs: tuple[Belief, ...], factors: tuple[float, ...], penalties: tuple[float, ...], keep: float
-) -> tuple[float, ...]:
+def _chances(contest: Contest, count: Count) -> tuple[float, ...]:
+    """The chance of each to win, by the placement's draws or by this slot's own."""
+    counted = contest.counted
+    if counted is None:
+        counted = Counted(count, contest.keys, contest.beliefs, contest.factors, contest.width)
+    return counted.chances(contest.keys, contest.penalties, contest.keep)
+
+
+_known: dict[tuple[object, ...], tuple[float, ...]] = {}
+
+
+def _beta_chances(contest: Contest) -> tuple[float, ...]:
     """The chance of each to win. It depends on no customer, so that few of them have to be counted."""
-    successes, failures = (np.array(column) for column in zip(*beliefs, strict=True))
-    drawn = Dice("count").generator("betas").beta(successes, failures, (COUNTED, len(beliefs)))
-    return _counted(keep * drawn * np.array(factors) - np.array(penalties))
-
-
-def _counted(many: Floats) -> tuple[float, ...]:
-    """(draws, contents) utilities to the share of draws each content wins, with one more win shared by all."""
-    size = many.shape[1]
-    wins = np.bincount(np.argmax(many, axis=1), minlength=size)
-    return tuple(((wins + 1.0 / size) / (len(many) + 1.0)).tolist())
+    terms = (
+        *(tuple(contest.keys), tuple(contest.beliefs), tuple(contest.factors), tuple(contest.penalties)),
+        contest.keep,
+    )
+    found = _known.get(terms)
+    if found is None:
+        found = _chances(contest, betas)
+        if len(_known) >= KEPT:
+            _known.clear()
+        if len(contest.keys) <= SMALL:
+            _known[terms] = found
+    return found

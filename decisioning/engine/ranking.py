@@ -13,8 +13,9 @@ conditional: given what stands in the slots above.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from .counting import Belief, Counted
 from .dice import Dice
-from .policies import EPSILON, Belief, Contest, Draw, Policy
+from .policies import EPSILON, Contest, Draw, Policy
 from .variety import Variety
 
 # Less than once in a billion slots is no exploration, and its propensity could not be told from 0.
@@ -82,9 +83,14 @@ class Field:
     new_share: float = 0.0
     variety: Variety | None = None
     best: float = field(init=False, default=0.0)
+    counted: Counted | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "best", max(self.scores.values(), default=0.0))
+
+    def factors_of(self, keys: Iterable[str]) -> list[float]:
+        """By what beliefs about these are multiplied."""
+        return [self.factors.get(key, 1.0) for key in keys]
 
 
 def order(keys: Iterable[str], scores: Mapping[str, float], shown: frozenset[str]) -> list[str]:
@@ -102,7 +108,10 @@ def pick(
     """
     slots = range(1, min(count, len(ranked)) + 1)
     held = {rank: pins[rank] for rank in slots if rank in pins}
-    rest = [key for key in ranked if key not in set(held.values())]
+    fixed = set(held.values())
+    rest = [key for key in ranked if key not in fixed]
+    if field.policy.counts:
+        field = replace(field, counted=_counted(rest, field))
     variety = field.variety
     for key in held.values() if variety else ():
         variety.add(key)  # type: ignore[union-attr]
@@ -150,9 +159,21 @@ def _contest(tier: Sequence[str], rank: int, field: Field, variety: Variety | No
     contest = Contest(rank, tier, scores, field.dice, scale, field.temperature, field.width, keep)
     if not field.policy.reads:
         return contest
-    beliefs = [field.beliefs[key] for key in tier]
-    factors = [field.factors.get(key, 1.0) for key in tier]
-    return replace(contest, factors=factors, beliefs=beliefs, penalties=penalties or [0.0] * len(tier))
+    return replace(
+        contest,
+        factors=field.factors_of(tier),
+        beliefs=[field.beliefs[key] for key in tier],
+        penalties=penalties or [0.0] * len(tier),
+        counted=field.counted,
+    )
+
+
+def _counted(keys: Sequence[str], field: Field) -> Counted | None:
+    """The draws by which chances of all slots are counted, where they are."""
+    count = field.policy.counts
+    if count is None or not keys:
+        return None
+    return Counted(count, keys, [field.beliefs[key] for key in keys], field.factors_of(keys), field.width)
 
 
 def _choose(contest: Contest, field: Field, moved: Mapping[str, str] | None = None) -> Pick:

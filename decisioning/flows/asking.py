@@ -1,6 +1,6 @@
 """A decide call and the customer found in; the question of each placement out, as the resolver takes it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from difflib import get_close_matches
@@ -15,9 +15,10 @@ from rules.language.placeholders import WrongValue, filled
 from ..customers.identity.known import key_of
 from ..customers.intake import identifiers
 from ..engine.prepare import Prepared
-from ..engine.types import Ask, ContentItem, Profile
+from ..engine.types import Ask, ContentItem, Item, Profile
+from ..engine.work import work
 from . import filling
-from .contract import Candidate, DecideRequest, ErrorItem, FilterAsk, Refused
+from .contract import Candidate, DecideRequest, ErrorItem, FilterAsk, PlacementAsk, Refused
 
 Value = TypeVar("Value")
 Shown = Mapping[str, Sequence[datetime]]
@@ -127,6 +128,22 @@ def asker_of(request: DecideRequest, prepared: Prepared) -> Asker:
     return Asker(request, prepared, names_of(request))
 
 
+def wanted(placements: Iterable[str | PlacementAsk]) -> list[tuple[str, int | None]]:
+    """The placements of a call, and how many contents each is asked for where that is said."""
+    return [(one, None) if isinstance(one, str) else (one.key, one.n) for one in placements]
+
+
+def refuse_too_much(asker: Asker, prepared: Prepared, most: int, customers: int = 1) -> None:
+    """Raise Refused where deciding would take more work than one call may ask for."""
+    own = None if asker.candidates is None else len(asker.candidates)
+    units = customers * work(prepared, wanted(asker.request.placements), own)
+    if units > most:
+        fewer = "ask for fewer contents (n), send fewer candidates, or split it into several calls"
+        text = f"This call is {units:,} units of work (contents × slots × the policy's weight, over all placements"
+        text += f" and {customers:,} customers" if customers > 1 else ""
+        raise Refused(400, "too_much_work", f"{text}); at most {most:,} are allowed: {fewer}.")
+
+
 def candidates_of(
     asked: Sequence[str | Candidate] | None, prepared: Prepared
 ) -> tuple[tuple[ContentItem, ...] | None, tuple[str, ...]]:
@@ -167,6 +184,14 @@ _by_key = OfSnapshot(lambda prepared: {content.key: content for content in prepa
 caps_of = OfSnapshot(
     lambda prepared: {one.key: one.cap_hours for one in prepared.data.contents if one.cap_count is not None}
 )
+
+
+def seen_too(shown: Shown, items: Iterable[Item], caps: Mapping[str, float], now: datetime) -> Shown:
+    """What the customer has seen once these are shown too: later placements of the same call keep to caps as well."""
+    new = [item.content.key for item in items if item.content.key in caps]
+    return {**shown, **{key: [*shown.get(key, ()), now] for key in new}} if new else shown
+
+
 # How far back any cap looks, in seconds; 0 where nothing is capped.
 longest_cap = OfSnapshot(lambda prepared: 3600 * max(caps_of(prepared).values(), default=0.0))
 

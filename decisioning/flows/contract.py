@@ -1,7 +1,8 @@
 """The shapes of a decide call, in and out, and the errors a client may meet; msgspec reads and writes them."""
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -39,7 +40,10 @@ class DecideRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of `POST /v1/decide`. One of `customer_id`, `anonymous_id` and `identifiers` says for whom.
 
     `candidates` stand in place of the placements' contents; `filter` narrows either. `mode`: "execute" counts as
-    shown, "prefetch" when its impression comes, "dry_run" never. `events` are stored first, as `/v1/batch` does.
+    shown, "prefetch" when its impression comes, "dry_run" never. `events` are stored first, as `/v1/batch` does; a dry
+    run takes none.
+
+    Contents to choose from × slots to fill × the weight of the policy, over all placements: at most 500,000.
     """
 
     placements: Annotated[list[Key | PlacementAsk], Meta(min_length=1, max_length=MAX_PLACEMENTS)]
@@ -143,3 +147,34 @@ class Refused(Exception):
     def body(self) -> bytes:
         """The error as JSON."""
         return msgspec.json.encode({"error": {"code": self.code, "message": self.message}})
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+# Attributes of a candidate that decisions read: what each must be, and whether a value is that.
+READ: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
+    "stock": ("a number", _number),
+    "value": ("a number that is at least 0", lambda value: _number(value) and value >= 0),
+    "tags": ("a list of texts", lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value)),
+    "name": ("a text", lambda value: isinstance(value, str)),
+}
+
+
+def refuse_candidates(candidates: Sequence[str | Candidate]) -> None:
+    """Raise Refused for an attribute that is read and is not what it must be; null is as if it were not there."""
+    for one in candidates:
+        if not isinstance(one, str):
+            for name in one.attributes.keys() & READ.keys():
+                _refuse(one.id, name, one.attributes[name])
+
+
+def _refuse(candidate: str, name: str, value: Any) -> None:
+    what, fits = READ[name]
+    if value is None or fits(value):
+        return
+    said = msgspec.json.encode(value).decode()
+    found = said if len(said) <= 60 else f"{said[:60]}…"
+    text = f"Candidate {candidate!r}: its attribute {name!r} must be {what}, and it is {found}."
+    raise Refused(400, "invalid_request", text)

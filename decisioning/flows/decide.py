@@ -17,17 +17,28 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from ..customers.intake.strict import refuse_depth, refuse_nul
+from ..customers.intake.strict import refuse_depth, refuse_nul, refuse_twice
 from ..engine.eligibility import next_change
 from ..engine.prepare import Prepared
 from ..engine.resolver import DEFAULT, LADDER, UNKNOWN, resolve
 from ..engine.types import Profile, Resolution
+from ..engine.work import MOST_WORK
 from ..models import Decision
 from ..store.ledger import Ledger
-from ..store.profiles import Found, Profiles
+from ..store.profiles import Found, Profiles, Showing
 from ..store.snapshot import age_seconds
-from .asking import CUSTOMER, Asker, asker_of, caps_of, longest_cap
-from .contract import MAX_BODY, Answer, AsOf, Core, DecideRequest, ErrorItem, PlacementAnswer, Refused
+from .asking import CUSTOMER, Asker, Shown, asker_of, caps_of, longest_cap, refuse_too_much, seen_too, wanted
+from .contract import (
+    MAX_BODY,
+    Answer,
+    AsOf,
+    Core,
+    DecideRequest,
+    ErrorItem,
+    PlacementAnswer,
+    Refused,
+    refuse_candidates,
+)
 from .first import take_first
 from .origin import NOWHERE, Origin, placed
 from .recording import answer_of, row_of
@@ -70,6 +81,7 @@ def decide(
             ledger.answered("none", now)
             return 200, _nothing(request, started)
         asker = asker_of(request, prepared)
+        refuse_too_much(asker, prepared, MOST_WORK)
         refused = take_first(request, asker.names, profiles, now) if request.events else []
         stages.mark("read")
         found = _find(profiles, request, asker, prepared, now)
@@ -86,9 +98,11 @@ def decide(
         ledger.answered("miss", now)
         for row in rows:
             ledger.append(row, prepared.slots[row.placement].item.ledger_share)
+        capped = capped_in(rows, prepared)
         if request.mode == "execute":
-            profiles.note_shown(found, capped_in(core, prepared), core.decision_id, now)
-        if found.reply_key and not request.events:
+            profiles.note_shown(found, capped, now)
+        # What has a cap counts each time it is shown, so no reply that shows it is given twice.
+        if found.reply_key and not request.events and not capped:
             profiles.remember(found.reply_key, encoded, _lifetime(prepared, now, cache_seconds))
     return 200, _wrap(request, "miss", started, encoded)
 
@@ -107,8 +121,10 @@ def decoded(decoder: msgspec.json.Decoder[Asking], body: bytes, longest: int) ->
         request = decoder.decode(body)
         refuse_depth(request.context, body)
         refuse_depth([one.attributes for one in request.candidates or () if not isinstance(one, str)], body)
+        refuse_twice(body)
     except (ValueError, RecursionError) as error:
         raise Refused(400, "invalid_request", f"The body cannot be read: {error}") from None
+    refuse_candidates(request.candidates or ())
     return request
 
 
@@ -134,37 +150,39 @@ def _core(
     degraded = list(away)
     call = call_id()
     taken: frozenset[str] = frozenset()
-    for number, wanted in enumerate(request.placements, start=1):
-        key, count = (wanted, None) if isinstance(wanted, str) else (wanted.key, wanted.n)
+    caps = caps_of(prepared)
+    shown: Shown = found.shown
+    for number, (key, count) in enumerate(wanted(request.placements), start=1):
+        decision_id = UUID(int=call.int + number)
         if key not in prepared.slots:
             errors.append(unknown(key, prepared))
+            answers.append(failed(key, decision_id, prepared))
             continue
-        decision_id = UUID(int=call.int + number)
-        ask = asker.ask(key, count, found.profile, found.shown, taken)
+        ask = asker.ask(key, count, found.profile, shown, taken)
         try:
             resolution = resolve(prepared, ask, now)
         except Exception:
             # A decision is answered whatever happens; what happened is for the operator.
             log.exception("placement %s could not be decided on snapshot %s", key, prepared.number)
             errors.append(ErrorItem("failed", FAILED, key))
-            policy = prepared.slots[key].item.policy
-            answers.append(PlacementAnswer(key, str(decision_id), DEFAULT, "ERROR", policy, []))
+            answers.append(failed(key, decision_id, prepared))
             continue
         answers.append(answer_of(ask, resolution, decision_id, asker, now))
         rows.append(row_of(decision_id, prepared, ask, resolution, now, Decision.Source.API, asker.asked))
+        shown = seen_too(shown, resolution.items, caps, now) if caps else shown
         if request.no_repeats:
             taken |= {item.content.key for item in resolution.items}
         degraded += missing(resolution, degraded, away)
     errors += asker.complaints
-    if not answers and all(error.code == UNKNOWN_PLACEMENT for error in errors):
-        raise Refused(404, UNKNOWN_PLACEMENT, " ".join(error.message for error in errors))
+    if not any(answer.key in prepared.slots for answer in answers):
+        raise nowhere(errors)
     scorer = prepared.data.scorer if prepared.scorer else None
     core = Core(
         str(call),
         prepared.number,
         round(age_seconds(prepared), 1),
         scorer.version if scorer else None,
-        max((answer.rung for answer in answers), key=LADDER.index, default=DEFAULT),
+        max((answer.rung for answer in answers if answer.key in prepared.slots), key=LADDER.index),
         degraded,
         as_of(found.profile, prepared),
         answers,
@@ -184,10 +202,22 @@ def as_of(profile: Profile | None, prepared: Prepared) -> AsOf:
     return AsOf(at, at, prepared.data.scorer.trained_at if prepared.scorer and prepared.data.scorer else None)
 
 
-def capped_in(core: Core, prepared: Prepared) -> list[str]:
-    """What is shown of the contents that may be seen only so often."""
+def failed(placement: str, decision_id: UUID, prepared: Prepared) -> PlacementAnswer:
+    """What is told of a placement that could not be decided; `errors` says why."""
+    slot = prepared.slots.get(placement)
+    return PlacementAnswer(placement, str(decision_id), DEFAULT, "ERROR", slot.item.policy if slot else "", [])
+
+
+def nowhere(errors: Sequence[ErrorItem]) -> Refused:
+    """The refusal of a call that names no placement there is."""
+    told = [error.message for error in errors if error.code == UNKNOWN_PLACEMENT]
+    return Refused(404, UNKNOWN_PLACEMENT, " ".join(told))
+
+
+def capped_in(rows: Sequence[Decision], prepared: Prepared) -> list[Showing]:
+    """What these decisions show of the contents that may be seen only so often, each with its decision."""
     caps = caps_of(prepared)
-    return list({item.id for answer in core.placements for item in answer.items} & caps.keys()) if caps else []
+    return [(item["key"], row.id) for row in rows for item in row.items if item["key"] in caps] if caps else []
 
 
 def away_of(reachable: bool, complete: bool) -> list[str]:

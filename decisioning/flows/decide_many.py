@@ -4,91 +4,52 @@ Profiles come from Redis in two round trips for each thousand, waited for longer
 is asked once for all. The ledger gets a row for each decision, so a call is bounded by what the ledger's buffer takes.
 """
 
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct, field
 
 from ..engine.batch import resolve_many
 from ..engine.prepare import Prepared
-from ..engine.resolver import LADDER
-from ..engine.types import Ask, Profile
+from ..engine.resolver import DEFAULT, LADDER, resolve
+from ..engine.types import Ask, Profile, Resolution
+from ..engine.work import MOST_WORK_OF_MANY
 from ..models import Decision
 from ..store import contacts
 from ..store.ledger import Ledger
-from ..store.profiles import Many, Profiles
+from ..store.profiles import Many, Profiles, Showing
 from ..store.snapshot import age_seconds
-from .asking import Asker, Shown, asker_of, caps_of, longest_cap
-from .contract import (
-    MAX_PLACEMENTS,
-    AsOf,
-    Candidate,
-    DecideRequest,
-    ErrorItem,
-    FilterAsk,
-    Id,
-    Key,
-    Mode,
-    PlacementAnswer,
-    PlacementAsk,
-    Refused,
+from .asking import Asker, Shown, asker_of, caps_of, longest_cap, refuse_too_much, seen_too, wanted
+from .batch import MAX_BODY, MAX_DECISIONS, BatchAnswer, BatchRequest, OneAnswer
+from .contract import DecideRequest, ErrorItem, PlacementAnswer, Refused
+from .decide import (
+    FAILED,
+    UNKNOWN_PLACEMENT,
+    as_of,
+    away_of,
+    call_id,
+    capped_in,
+    decoded,
+    failed,
+    missing,
+    nowhere,
+    unknown,
 )
-from .decide import as_of, away_of, call_id, decoded, missing, unknown
 from .recording import answer_of, row_of
 from .timing import Stages
 
-MAX_BODY = 2 * 1024 * 1024
-MAX_CUSTOMERS, MAX_DECISIONS = 5_000, 5_000
-
-
-class BatchRequest(Struct, forbid_unknown_fields=True, frozen=True):
-    """The body of `POST /v1/decide/batch`: one question for many customers."""
-
-    customer_ids: Annotated[list[Id], Meta(min_length=1, max_length=MAX_CUSTOMERS)]
-    placements: Annotated[list[Key | PlacementAsk], Meta(min_length=1, max_length=MAX_PLACEMENTS)]
-    request_id: Annotated[str, Meta(max_length=100)] = ""
-    context: dict[str, Any] = field(default_factory=dict)
-    candidates: Annotated[list[Key | Candidate], Meta(max_length=500)] | None = None
-    filter: FilterAsk | None = None
-    mode: Mode = "execute"
-    explain: bool = False
-    exclude: Annotated[list[str], Meta(max_length=500)] = field(default_factory=list)
-
-
-class OneAnswer(Struct, omit_defaults=True):
-    """The decision for one of the customers."""
-
-    customer_id: str
-    decision_id: str
-    rung: str
-    as_of: AsOf
-    placements: list[PlacementAnswer]
-    degraded: list[str] = field(default_factory=list)
-
-
-class BatchAnswer(Struct):
-    """The body of a 200. `unknown_ids` are customers nobody has heard of."""
-
-    request_id: str
-    took_ms: float
-    snapshot: int
-    snapshot_age_s: float
-    scorer: int | None
-    decisions: list[OneAnswer]
-    unknown_ids: list[str]
-    errors: list[ErrorItem]
-
+log = logging.getLogger(__name__)
 
 _decoder = msgspec.json.Decoder(BatchRequest)
 _encoder = msgspec.json.Encoder()
 
 
 def decide_many(
-    body: bytes,
+    request: BatchRequest,
     prepared: Prepared | None,
     profiles: Profiles,
     ledger: Ledger,
@@ -98,7 +59,6 @@ def decide_many(
     """Answer one request whose key was already accepted. Errors are bodies too; nothing is raised."""
     started, stages = time.perf_counter(), stages or Stages()
     try:
-        request = read(body)
         if prepared is None:
             raise Refused(503, "unavailable", "This process has no snapshot yet. Try again shortly.")
         answer, rows = _answered(prepared, request, profiles, now)
@@ -124,38 +84,111 @@ def read(body: bytes) -> BatchRequest:
     return request
 
 
+@dataclass(slots=True)
+class _Person:
+    """One of the customers while their placements are decided, one after the other; `away` is said of Redis."""
+
+    asker: Asker
+    customer: Profile | None
+    shown: Shown
+    away: list[str]
+    answer: OneAnswer
+
+    def add(self, placement: PlacementAnswer) -> None:
+        """One more placement of theirs."""
+        self.answer.placements.append(placement)
+
+
 def _answered(
     prepared: Prepared, request: BatchRequest, profiles: Profiles, now: datetime
 ) -> tuple[BatchAnswer, list[Decision]]:
+    first = asker_of(_single(request), prepared)
     keys = list(dict.fromkeys(request.customer_ids))
+    refuse_too_much(first, prepared, MOST_WORK_OF_MANY, len(keys))
     found = profiles.find_many(keys)
-    people = _people(keys, found)
-    asks = _asks(prepared, request, people, _seen(prepared, profiles, list(found.known.values()), now))
-    decisions: dict[str, OneAnswer] = {}
+    known = _people(keys, found)
+    seen = _seen(prepared, profiles, list(found.known.values()), now)
+    people = [_person(first.for_another(key), customer, seen, found, prepared) for key, customer in known.items()]
     rows: list[Decision] = []
-    for (asker, ask), resolution in zip(asks, resolve_many(prepared, [ask for _, ask in asks], now), strict=True):
-        away = away_of(asker.person not in found.unread, found.complete)
-        one = decisions.get(asker.person)
-        if one is None:
-            about = as_of(ask.customer, prepared)
-            one = OneAnswer(asker.person, str(call_id()), resolution.rung, about, [], away[:])
-            decisions[asker.person] = one
-        decision_id = UUID(int=UUID(one.decision_id).int + len(one.placements) + 1)
-        one.placements.append(answer_of(ask, resolution, decision_id, asker, now))
-        one.rung = max(one.rung, resolution.rung, key=LADDER.index)
-        one.degraded += missing(resolution, one.degraded, away)
-        rows.append(row_of(decision_id, prepared, ask, resolution, now, Decision.Source.API, asker.asked))
+    errors: list[ErrorItem] = []
+    for number, (key, count) in enumerate(wanted(request.placements), start=1):
+        if key in prepared.slots:
+            rows += _placed(prepared, people, key, count, number, now, errors)
+            continue
+        errors.append(unknown(key, prepared))
+        for person in people:
+            person.add(failed(key, _id(person, number), prepared))
+    if len([error for error in errors if error.code == UNKNOWN_PLACEMENT]) == len(request.placements):
+        raise nowhere(errors)
     answer = BatchAnswer(
         request_id=request.request_id,
         took_ms=0.0,
         snapshot=prepared.number,
         snapshot_age_s=round(age_seconds(prepared), 1),
         scorer=prepared.data.scorer.version if prepared.scorer and prepared.data.scorer else None,
-        decisions=list(decisions.values()),
-        unknown_ids=[key for key in keys if key not in people],
-        errors=[unknown(key, prepared) for key, _ in _wanted(request) if key not in prepared.slots],
+        decisions=[person.answer for person in people],
+        unknown_ids=[key for key in keys if key not in known],
+        errors=errors,
     )
     return answer, rows
+
+
+def _person(
+    asker: Asker, customer: Profile | None, seen: Mapping[int, Shown], found: Many, prepared: Prepared
+) -> _Person:
+    away = away_of(asker.person not in found.unread, found.complete)
+    answer = OneAnswer(asker.person, str(call_id()), LADDER[0], as_of(customer, prepared), [], away[:])
+    return _Person(asker, customer, seen.get(customer.id, {}) if customer else {}, away, answer)
+
+
+def _placed(
+    prepared: Prepared,
+    people: Sequence[_Person],
+    key: str,
+    count: int | None,
+    number: int,
+    now: datetime,
+    errors: list[ErrorItem],
+) -> list[Decision]:
+    """Decide one placement for everybody: the ledger's rows. The scorer is asked once."""
+    asks = [one.asker.ask(key, count, one.customer, one.shown, frozenset()) for one in people]
+    caps, rows = caps_of(prepared), []
+    for person, ask, resolution in zip(people, asks, _resolved(prepared, asks, now), strict=True):
+        decision_id = _id(person, number)
+        if resolution is None:
+            if not any(error.placement == key for error in errors):
+                errors.append(ErrorItem("failed", FAILED, key))
+            person.answer.rung = DEFAULT
+            person.add(failed(key, decision_id, prepared))
+            continue
+        answer = person.answer
+        person.add(answer_of(ask, resolution, decision_id, person.asker, now))
+        person.shown = seen_too(person.shown, resolution.items, caps, now)
+        answer.rung = max(answer.rung, resolution.rung, key=LADDER.index)
+        answer.degraded += missing(resolution, answer.degraded, person.away)
+        rows.append(row_of(decision_id, prepared, ask, resolution, now, Decision.Source.API, person.asker.asked))
+    return rows
+
+
+def _resolved(prepared: Prepared, asks: Sequence[Ask], now: datetime) -> Sequence[Resolution | None]:
+    """An answer a question; where all at once fail, each is tried alone, and None is one that fails."""
+    try:
+        return resolve_many(prepared, asks, now)
+    except Exception:
+        log.exception("a batch of %s could not be decided at once on snapshot %s", len(asks), prepared.number)
+    return [_alone(prepared, ask, now) for ask in asks]
+
+
+def _alone(prepared: Prepared, ask: Ask, now: datetime) -> Resolution | None:
+    try:
+        return resolve(prepared, ask, now)
+    except Exception:
+        log.exception("placement %s could not be decided on snapshot %s", ask.placement, prepared.number)
+        return None
+
+
+def _id(person: _Person, number: int) -> UUID:
+    return UUID(int=UUID(person.answer.decision_id).int + number)
 
 
 def _people(keys: list[str], found: Many) -> dict[str, Profile | None]:
@@ -173,31 +206,13 @@ def _seen(prepared: Prepared, profiles: Profiles, customers: list[Profile], now:
     return dict(zip(ids, contacts.of_many(profiles, ids, since), strict=True))
 
 
-def _capped(rows: list[Decision], prepared: Prepared) -> dict[int, dict[str, UUID]]:
-    """Of what is capped, what each customer is shown, once a call as with a single one."""
-    caps, found = caps_of(prepared), dict[int, dict[str, UUID]]()
+def _capped(rows: list[Decision], prepared: Prepared) -> dict[int, list[Showing]]:
+    """Of what is capped, what each customer is shown, by which decision."""
+    caps, found = caps_of(prepared), dict[int, list[Showing]]()
     for row in rows if caps else ():
-        for key in [item["key"] for item in row.items if item["key"] in caps]:
-            if row.customer_id is not None:
-                found.setdefault(row.customer_id, {})[key] = contacts.call_of(row.id)
-    return found
-
-
-def _asks(
-    prepared: Prepared, request: BatchRequest, people: dict[str, Profile | None], seen: Mapping[int, Shown]
-) -> list[tuple[Asker, Ask]]:
-    """The questions, customer by customer, None for strangers. A filter that does not fit is refused in any case."""
-    first = asker_of(_single(request), prepared)
-    slots = [(key, count) for key, count in _wanted(request) if key in prepared.slots]
-    found: list[tuple[Asker, Ask]] = []
-    for key, customer in people.items():
-        asker, shown_to = first.for_another(key), seen.get(customer.id, {}) if customer else {}
-        found += [(asker, asker.ask(slot, count, customer, shown_to, frozenset())) for slot, count in slots]
-    return found
-
-
-def _wanted(request: BatchRequest) -> list[tuple[str, int | None]]:
-    return [(one, None) if isinstance(one, str) else (one.key, one.n) for one in request.placements]
+        if row.customer_id is not None:
+            found.setdefault(row.customer_id, []).extend(capped_in([row], prepared))
+    return {pk: showings for pk, showings in found.items() if showings}
 
 
 def _single(request: BatchRequest) -> DecideRequest:

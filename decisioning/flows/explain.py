@@ -22,12 +22,13 @@ from ..models import Decision, Outcome
 from ..store.catalogue import CONTEXT_FACTS
 from . import path
 from .rerun import Again, once_more, unknown
-from .tested import rules_of, seen, text_of
-from .wording import FOR_ALL, FOR_YOU, because, plainly
+from .tested import decided_by, rules_of, seen, text_of
+from .wording import FOR_ALL, FOR_OTHERS, FOR_YOU, because, plainly
 
 TOP: Final = 12
 SCORED: Final = "scorer gives"
 RAISED: Final = ("shown by rule", "boost by", "pinned at")
+PUT: Final = ("shown by rule", "pinned at")  # what a rule did that no score could undo
 PERSONAL: Final = frozenset({"full", "rules+model"})
 
 
@@ -52,6 +53,7 @@ def explain_row(row: Decision) -> dict[str, Any]:
         "request_id": row.request_id,
         "rung": row.rung,
         "reason": row.reason,
+        "decided_by": decided_by(row),
         "policy": row.policy,
         "snapshot": row.snapshot,
         "scorer": row.scorer,
@@ -88,7 +90,7 @@ def _items(again: Again, names: Mapping[str, str], because: Mapping[str, str]) -
 
 
 def outcomes_of(decision: Decision) -> list[dict[str, Any]]:
-    """What followed, in the order of time; `attributed` unless it came after its window."""
+    """What followed, in the order of time; `attributed` unless it came after its window or before the decision."""
     rows = Outcome.objects.filter(decision_id=decision.pk).order_by("at", "pk")
     return [
         {
@@ -113,7 +115,16 @@ def _names(row: Decision, prepared: Prepared | None) -> dict[str, str]:
     keys = {item["key"] for item in row.items} | set(row.explanation.get("dropped", {}))
     now = dict(Content.objects.filter(key__in=keys).values_list("key", "name"))
     then = {content.key: content.name for content in prepared.data.contents} if prepared else {}
-    return {key: then.get(key) or now[key] for key in keys if key in then or key in now}
+    known = {**_own_names(row), **now, **{key: name for key, name in then.items() if name}}
+    return {key: known[key] for key in keys if key in known}
+
+
+def _own_names(row: Decision) -> dict[str, str]:
+    """What the caller's own candidates were called: by their name, their title, or else their id."""
+    own = [one for one in row.asked.get("candidates") or () if isinstance(one, dict) and one.get("id")]
+    told = {one["id"]: one.get("attributes") or {} for one in own}
+    named = {key: [a.get("name"), a.get("title")] for key, a in told.items()}
+    return {key: next((name for name in names if name and isinstance(name, str)), key) for key, names in named.items()}
 
 
 def _versions(row: Decision, prepared: Prepared | None) -> dict[str, Any]:
@@ -188,17 +199,27 @@ def _sentence(item: Mapping[str, Any], again: Again, known: Mapping[str, Fact]) 
     for text in _texts(item, again):
         if told := because(text, facts, row.at, known):
             return told
-    acted = any(rule.get("matched") and rule.get("effects") for rule in row.explanation.get("rules", []))
-    return FOR_YOU if row.rung in PERSONAL or (acted and row.rung != path.DEFAULT) else FOR_ALL
+    acted = [rule for rule in row.explanation.get("rules", []) if rule.get("effects") and row.rung != path.DEFAULT]
+    matched = [rule for rule in acted if rule.get("matched")]
+    if any(_named(rule, item, PUT) for rule in acted if rule not in matched):
+        return FOR_OTHERS
+    if row.rung in PERSONAL or matched:
+        return FOR_YOU
+    return FOR_OTHERS if acted else FOR_ALL
+
+
+def _named(rule: Mapping[str, Any], item: Mapping[str, Any], ways: tuple[str, ...]) -> bool:
+    """Whether the rule is among an item's reasons, in one of these ways."""
+    reasons = [reason for reason in item.get("reasons", ()) if reason.startswith(ways)]
+    return any(reason.rstrip(")").endswith(f"rule {rule['key']}") for reason in reasons)
 
 
 def _texts(item: Mapping[str, Any], again: Again) -> list[str]:
     """The rules whose THEN helped this content, in their order: their texts of then."""
-    reasons = [reason for reason in item.get("reasons", ()) if reason.startswith(RAISED)]
     texts = {rule.key: rule.text for rule in again.prepared.data.rules} if again.prepared else {}
     found = []
     for rule in again.row.explanation.get("rules", []):
-        named = any(reason.rstrip(")").endswith(f"rule {rule['key']}") for reason in reasons)
+        named = _named(rule, item, RAISED)
         narrowed = any(effect.startswith("ONLY") for effect in rule.get("effects", ()))
         if rule.get("matched") and (named or narrowed):
             found.append(texts.get(rule["key"]) or text_of(rule))

@@ -1,7 +1,7 @@
 """A decision, decided once more, in; every rule of its placement with the value and result of each test, out."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from rules.language import RuleError, explain, parse
 from rules.language.nodes import Rule
@@ -14,11 +14,14 @@ from ..engine.resolver import all_facts
 from ..models import Decision
 from .rerun import Again
 
+BY_RULE: Final = "TARGETING_MATCH"
+
 
 def rules_of(again: Again) -> list[dict[str, Any]]:
     """The rules in the order they are looked at; those of the row alone where the snapshot is not there any more.
 
-    `state` is "holds", "does not hold" (`failed` are the tests that were against it) or "not read" (`why`).
+    `state` is "holds", "does not hold" (`failed` are the tests that were against it) or "not read" (`why`); `branch` is
+    the one that did something, or tried to: THEN, ELSE, or None.
     """
     row, prepared = again.row, again.prepared
     kept = {trace["key"]: trace for trace in row.explanation.get("rules", [])}
@@ -33,6 +36,7 @@ def rules_of(again: Again) -> list[dict[str, Any]]:
         tests = None if why else found.get(key) or explain(rule.condition, facts, row.at)
         state = "not read" if why else "holds" if tests and tests["result"] else "does not hold"
         said = {**trace, "name": rule.item.name, "text": rule.item.text, "state": state, "tests": tests}
+        said["branch"] = _branch(trace)
         told.append(said | ({"why": why} if why else {"failed": failed(tests)}))
         stopped = stopped or (key if "STOP" in trace.get("effects", ()) else "")
     return told
@@ -47,8 +51,26 @@ def _unread(rule: PreparedRule, row: Decision, stopped: str) -> str:
     return "" if in_schedule(rule.item, row.at) else "outside its dates"
 
 
+def _branch(trace: Mapping[str, Any]) -> str | None:
+    if not (trace.get("effects") or trace.get("overruled")):
+        return None
+    return "THEN" if trace.get("matched") else "ELSE"
+
+
+def decided_by(row: Decision) -> dict[str, Any] | None:
+    """The first rule that changed something, by which branch, and that in words; None where no rule did."""
+    traces = row.explanation.get("rules", []) if row.reason == BY_RULE else []
+    first = next((trace for trace in traces if trace.get("effects")), None)
+    if first is None:
+        return None
+    holds = "holds, so its THEN" if first.get("matched") else "does not hold, so its ELSE"
+    words = f"Rule {first['key']} {holds} decided: {'; '.join(first['effects'])}."
+    return {"rule": first["key"], "branch": _branch(first), "words": words}
+
+
 def _stored(trace: dict[str, Any], row: Decision) -> dict[str, Any]:
     """The trace with the revision's text and, from the facts kept, each test's value and result."""
+    trace = {**trace, "branch": _branch(trace)}
     state = "holds" if trace.get("matched") else "does not hold"
     text = text_of(trace)
     if not text:

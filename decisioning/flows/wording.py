@@ -17,6 +17,7 @@ from rules.language.nodes import Any as Either
 
 FOR_YOU: Final = "chosen for you"
 FOR_ALL: Final = "shown to everybody"
+FOR_OTHERS: Final = "shown to everybody else"  # where a rule's ELSE decided: what the rule asks for stays untold
 LONGEST: Final = 60
 
 # Facts about what customers did, as they may be told; {} is the value that the rule asks for and the customer has.

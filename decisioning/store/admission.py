@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 import redis
 
@@ -16,7 +15,7 @@ from campaigns.models import ContactLimit, Message
 from campaigns.models.contacts import LONGEST
 
 from .connection import patient
-from .contacts import MESSAGE, call_of
+from .contacts import MESSAGE
 from .profiles import CONTACTS, CUSTOMER, LONGEST_CAP, SEPARATOR, WHO, member_of, moments_of
 
 # Set once all contacts that PostgreSQL knows of are in Redis; gone with Redis's memory. It has a name of its own
@@ -164,8 +163,7 @@ def contents_of(message: Message, contents: Collection[str]) -> list[str]:
     """The contents of a message as contacts, by the decision that chose them."""
     if message.decision_id is None:
         return []
-    call: UUID = call_of(message.decision_id)
-    return [member_of(message.campaign.channel, key, call) for key in contents]
+    return [member_of(message.campaign.channel, key, message.decision_id) for key in contents]
 
 
 def who(message: Message) -> str:

@@ -49,6 +49,7 @@ return {ready, profile[1], redis.call('GET', key), key, shown, who, redis.call('
 """
 
 LONGEST_CAP = 366 * 86_400  # seconds
+Showing = tuple[str, UUID]  # a content, and the decision that showed it
 AT_ONCE = 1_000  # customers of a batch that are read in one go, each with the client's whole patience
 
 _decoder = msgspec.msgpack.Decoder(Profile)
@@ -79,9 +80,9 @@ class Many:
 class Profiles:
     """The request's way to customers: one script call, one try, a breaker; never an exception."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, lenient: bool = True) -> None:
         self.client = client
-        self.breaker = Breaker()
+        self.breaker = Breaker(lenient=lenient)
         self._read = client.register_script(READ)
 
     def find(self, kind: str, value: str, digest: str) -> Found:
@@ -99,16 +100,17 @@ class Profiles:
         except redis.RedisError:
             self.breaker.trip()
             return Found(None, reachable=False)
+        self.breaker.well()
         profile = scores.scored(_decoder.decode(blob), scored, self.client) if blob else None
         seen = moments_of(list(zip(shown[::2], map(float, shown[1::2]), strict=True))) if shown else {}
         return Found(profile, reply, key.decode() if key else None, True, bool(ready), seen, who.decode())
 
-    def note_shown(self, found: Found, keys: Collection[str], call: UUID | str, now: datetime) -> None:
-        """These contents with a cap were shown by a call; what no cap looks at any more is forgotten."""
-        if not keys or not found.shown_key or not self.breaker.closed():
+    def note_shown(self, found: Found, showings: Collection[Showing], now: datetime) -> None:
+        """These contents with a cap were shown by these decisions; what no cap looks at any more is forgotten."""
+        if not showings or not found.shown_key or not self.breaker.closed():
             return
         pipe = self.client.pipeline(transaction=False)
-        pipe.zadd(found.shown_key, {member_of(WEB, key, call): now.timestamp() for key in keys})
+        pipe.zadd(found.shown_key, {member_of(WEB, *showing): now.timestamp() for showing in showings})
         pipe.zremrangebyscore(found.shown_key, "-inf", now.timestamp() - LONGEST_CAP)
         pipe.expire(found.shown_key, LONGEST_CAP)
         try:
@@ -118,10 +120,11 @@ class Profiles:
 
     def find_many(self, keys: Sequence[str]) -> Many:
         """Customers by their keys. Once Redis has not answered in time, nobody waits for the rest of them."""
-        found = Many()
+        found, well = Many(), self.breaker.closed()
         for start in range(0, len(keys), AT_ONCE):
             some = keys[start : start + AT_ONCE]
-            if not (self.breaker.closed() and self._read_many(some, found)):
+            well = well and self._read_many(some, found)
+            if not well:
                 found.unread.update(some)
         return found
 
@@ -137,6 +140,7 @@ class Profiles:
         except redis.RedisError:
             self.breaker.trip()
             return False
+        self.breaker.well()
         for key, blob, scored in zip(keys, blobs, stored, strict=True):
             if blob:
                 found.known[key] = scores.scored(_decoder.decode(blob), scored, self.client)
@@ -153,9 +157,9 @@ class Profiles:
             self.breaker.trip()
 
 
-def member_of(channel: str, content: str, call: UUID | str) -> str:
-    """A content shown on a channel; by the same call it is shown once."""
-    return SEPARATOR.join((CONTENT, channel, content, str(call)))
+def member_of(channel: str, content: str, decision: UUID | str) -> str:
+    """A content shown on a channel; by the same decision it is shown once."""
+    return SEPARATOR.join((CONTENT, channel, content, str(decision)))
 
 
 def moments_of(rows: Sequence[tuple[bytes, float]]) -> dict[str, list[datetime]]:
@@ -182,5 +186,5 @@ def shared() -> Profiles:
 def of_batches() -> Profiles:
     """The same for callers who ask for many: it waits longer, and neither's breaker is the other's."""
     if not _of_batches:
-        _of_batches.append(Profiles(bulk()))
+        _of_batches.append(Profiles(bulk(), lenient=False))
     return _of_batches[0]

@@ -18,7 +18,7 @@ from campaigns.models.contacts import LONGEST
 
 from . import admission
 from .connection import patient
-from .contacts import PREFETCHED, call_of, note, place_of
+from .contacts import PREFETCHED, note, place_of
 from .profiles import CONTACTS, member_of
 
 # Something that Redis remembers for as long as it remembers anything.
@@ -128,7 +128,7 @@ def _message(row: tuple[str, str, str, int, UUID | None, datetime]) -> Noted:
 
 def _content(row: tuple[str, str, str, str, UUID, datetime]) -> Noted:
     customer, key, channel, content, decision, at = row
-    return place_of(customer, key), member_of(channel, content, call_of(decision)), at
+    return place_of(customer, key), member_of(channel, content, decision), at
 
 
 def _note(rows: Sequence[Noted], first: bool = False) -> int:

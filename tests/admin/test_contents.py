@@ -7,6 +7,7 @@ from django.db import connection
 from django.test import Client
 
 from campaigns.models import Campaign, Content, Placement
+from decisioning.store.freeze import freeze
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +126,22 @@ def test_a_placements_audience_is_checked(browser: Client, shop: dict[str, Any])
     assert "count" in errors_of(browser, page, PLACEMENT | {"count": "0"})
     assert browser.post(page, PLACEMENT | {"audience": 'device = "web"'}).status_code == 302
     assert Placement.objects.get(key="home").audience == 'device = "web"'
+
+
+def test_a_placements_default_contents_are_typed_on_its_page_and_go_live(browser: Client, shop: dict[str, Any]) -> None:
+    home = shop["campaigns_placement"]
+    for key in ("plain", "quiet"):
+        Content.objects.create(key=key, name=key.title())
+    page = f"/admin/campaigns/placement/{home.pk}/change/"
+    refused = errors_of(browser, page, PLACEMENT | {"default_contents": "plain, quite"})["default_contents"]
+    assert refused == ['There is no content "quite". Did you mean "quiet"?']
+    assert browser.post(page, PLACEMENT | {"default_contents": "quiet, plain"}).status_code == 302
+    assert [content.key for content in home.defaults.all()] == ["plain", "quiet"]
+    assert freeze().placements[0].defaults == ("plain", "quiet")
+    shown = browser.get(page).content.decode()
+    assert 'value="plain, quiet"' in shown
+    assert browser.post(page, PLACEMENT | {"default_contents": ""}).status_code == 302
+    assert not home.defaults.exists()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
+from decisioning.admin.key_forms import MEANINGS
 from decisioning.api import keys as checking
-from decisioning.api import limits
+from decisioning.api import limits, urls
 from decisioning.store.keys import SCOPES
 
 from ..flows.conftest import *  # noqa: F403  (the same small site)
@@ -35,3 +36,16 @@ def test_the_page_names_every_scope_and_every_code() -> None:
     assert {"no_key", "wrong_origin", "too_many", "unavailable"} <= codes
     assert [code for code in codes if f"`{code}`" not in PAGE] == []
     assert [scope for scope in SCOPES if f"| `{scope}` |" not in PAGE] == []
+
+
+def test_the_page_and_the_form_say_which_calls_ask_for_manage() -> None:
+    asked = {
+        f"{method.upper()} /{one.pattern}"
+        for one in urls.urlpatterns
+        for method, scope in getattr(getattr(one.callback, "view_class", None), "scopes", {}).items()
+        if scope == "manage"
+    }
+    assert {"GET /v1/reports/attribution", "POST /v1/reports/evaluate"} <= asked
+    assert [call for call in asked if f"`{call}`" not in PAGE] == []
+    assert set(MEANINGS) == set(SCOPES)
+    assert "reports" in MEANINGS["manage"] and "reports" not in MEANINGS["read"]

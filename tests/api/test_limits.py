@@ -68,6 +68,23 @@ def test_decisions_outcomes_and_events_are_counted_apart(new_key, moment):
     assert quota(events[1]) == ('"events";q=1;w=1', '"events";r=0;t=1')
 
 
+def test_a_batch_costs_a_decision_for_each_customer_and_what_it_overdraws_is_waited_for(new_key, moment):
+    key = new_key(decide_rate=10)
+    many = {"customer_ids": [*(f"b-{number}" for number in range(1000)), "b-0"], "placements": ["hero", "hero"]}
+    first, second = (ask(key, "/v1/decide/batch", json.dumps(many).encode()) for _ in range(2))
+    assert (first.status, quota(first)) == (200, ('"decisions";q=10;w=1', '"decisions";r=0;t=100'))
+    assert (second.status, second.headers["Retry-After"]) == (429, "99")
+    moment[0] += 98.0
+    assert ask(key).status == 429
+    moment[0] += 1.5
+    assert ask(key).status == 200
+
+
+def test_a_batch_that_cannot_be_read_costs_one_decision(new_key, moment):
+    key = new_key(decide_rate=2)
+    assert [ask(key, "/v1/decide/batch", b"{}").status for _ in range(3)] == [400, 400, 429]
+
+
 @pytest.mark.parametrize("rate", [None, 0])
 def test_without_a_limit_nothing_is_counted_and_nothing_told(new_key, moment, rate):
     key = new_key(decide_rate=rate)

@@ -19,6 +19,7 @@ import pytest
 from campaigns.models import Content, Placement
 from decisioning.config import clock
 from decisioning.customers.models import Customer, FactVocabulary, Identity
+from decisioning.management.commands import demo_info
 from decisioning.models import Decision
 from decisioning.store import publishing
 from rules.models import Segment
@@ -119,6 +120,19 @@ def test_every_call_of_the_readme_is_answered_as_it_says(shell: Shell) -> None:
             written(shell)
         printed = shell.paste(call)
         assert differs(documented, json.loads(printed)) == "", f"{call}\n{printed[:2000]}"
+
+
+def test_the_demo_prints_three_of_these_calls_to_be_pasted_from_the_top() -> None:
+    order = [call for call, _ in CALLS]
+    places = [order.index(call) for call in demo_info.CALLS]
+    assert places == sorted(places) and len(places) == 3
+    told = demo_info.TEXT.format(
+        **{"people": 1, "auc": "", "url": "http://here", "key": "dk_1", "user": "", "password": ""},
+        **{"decide": demo_info.DECIDE, "explain": demo_info.EXPLAIN, "happen": demo_info.HAPPEN},
+    )
+    parts = ["URL=http://here KEY=dk_1\n", *demo_info.CALLS]
+    assert [told.count(part) for part in parts] == [1, 1, 1, 1]
+    assert sorted(parts, key=told.index) == parts
 
 
 def test_every_call_in_the_readme_is_one_of_these() -> None:

@@ -1,5 +1,7 @@
 """What holds for every snapshot and every question, whatever rules, policies and customers meet."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.engine.batch import resolve_many
-from decisioning.engine.prepare import Prepared
+from decisioning.engine.eligibility import ELSEWHERE
+from decisioning.engine.prepare import Prepared, prepare
 from decisioning.engine.resolver import propensities, resolve
-from decisioning.engine.types import Ask, ContentItem, ScorerItem
+from decisioning.engine.types import Ask, ContentItem, Resolution, ScorerItem
 from decisioning.learning.family import Scorer
 from decisioning.learning.features import learn_schema, paired_matrix
 from decisioning.learning.scorer import Prior, Trees
@@ -64,6 +67,26 @@ def test_propensities_of_every_slot_sum_to_one_and_replays_are_equal_to_the_bit(
     for item, chances in zip(found.items, slots, strict=True):
         assert chances[item.content.key] == item.propensity
     assert msgspec.msgpack.encode(resolve(site, question, NOW)) == msgspec.msgpack.encode(found)
+
+
+def told(found: Resolution) -> tuple[Any, ...]:
+    """What a replay compares; contents of other placements are only listed where `explain` was asked."""
+    dropped = {key: why for key, why in found.dropped.items() if why != ELSEWHERE}
+    acted = [(rule.key, rule.effects, rule.overruled) for rule in found.rules if rule.matched or rule.effects]
+    return found.items, found.rung, found.reason, found.campaigns, found.scores, dropped, acted
+
+
+@examples(400)
+@given(anything, asks, st.lists(st.sampled_from(KEYS), unique=True, max_size=5).map(tuple))
+def test_asking_for_an_explanation_changes_no_reason(site: Prepared, question: Ask, defaults: tuple[str, ...]):
+    item = msgspec.structs.replace(site.data.placements[0], defaults=defaults)
+    site = prepare(7, NOW, msgspec.structs.replace(site.data, placements=(item,)))
+    plain, full = (resolve(site, msgspec.structs.replace(question, explain=explain), NOW) for explain in (False, True))
+    assert told(plain) == told(full)
+    if plain.rung == "default":
+        assert set(defaults) & site.contents.keys() <= full.dropped.keys() | {i.content.key for i in full.items} or (
+            len(full.items) == (question.count or item.count)
+        )
 
 
 @examples(80)

@@ -15,8 +15,10 @@ from redis.retry import Retry
 from campaigns.models import Content, Filter, Placement
 from decisioning.config import clock
 from decisioning.customers.models import Customer, Event, Identity
+from decisioning.engine.work import MOST_WORK, WEIGHTS
 from decisioning.flows import first
-from decisioning.flows.decide_many import decide_many
+from decisioning.flows.contract import Refused
+from decisioning.flows.decide_many import decide_many, read
 from decisioning.flows.react import react
 from decisioning.models import Decision
 from decisioning.store import profiles, publishing
@@ -68,7 +70,7 @@ def test_the_decisions_of_a_call_follow_its_id_one_by_one(site):
     site.publish()
     answer = site.decide(placements=["hero", "nowhere", "side"])
     call = UUID(answer["decision_id"]).int
-    assert [UUID(one["decision_id"]).int - call for one in answer["placements"]] == [1, 3]
+    assert [UUID(one["decision_id"]).int - call for one in answer["placements"]] == [1, 2, 3]
     assert UUID(answer["decision_id"]).version == 7
 
 
@@ -93,6 +95,41 @@ def test_candidates_of_the_caller_stand_in_place_of_the_contents(site):
     assert bodies["apple"]["title"] == "apple" and bodies["mine"] == {"name": "My own"}
     site.ledger.flush()
     assert Decision.objects.get().asked["candidates"][2]["id"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"stock": "0"}, "'stock' must be a number, and it is \"0\""),
+        ({"stock": True}, "'stock' must be a number, and it is true"),
+        ({"value": -3}, "'value' must be a number that is at least 0, and it is -3"),
+        ({"value": "x"}, "'value' must be a number that is at least 0, and it is \"x\""),
+        ({"tags": "sale"}, "'tags' must be a list of texts, and it is \"sale\""),
+        ({"tags": ["sale", 5]}, "'tags' must be a list of texts, and it is [\"sale\",5]"),
+        ({"name": 5}, "'name' must be a text, and it is 5"),
+        ({"name": ["a" * 90]}, "aaa…."),
+    ],
+)
+@pytest.mark.parametrize("key", ["mine", "apple"])
+def test_an_attribute_of_a_candidate_that_is_not_what_it_must_be_is_refused_by_name(site, key, attributes, said):
+    asked = {"placements": ["hero"], "candidates": ["banana", {"id": key, "attributes": attributes}]}
+    for path, who in (("/v1/decide", {"customer_id": "c-1"}), ("/v1/decide/batch", {"customer_ids": ["c-1"]})):
+        status, answer = site.post(path, {**asked, **who})
+        assert (status, answer["error"]["code"]) == (400, "invalid_request")
+        assert answer["error"]["message"].startswith(f"Candidate '{key}': its attribute ")
+        assert said in answer["error"]["message"]
+    assert site.ledger.waiting() == 0
+
+
+def test_unknown_attributes_and_null_are_allowed_and_what_is_read_counts(site):
+    own = [
+        {"id": "sold", "attributes": {"stock": 0, "name": "Sold out"}},
+        {"id": "left", "attributes": {"stock": 2.0, "value": 0, "tags": [], "name": None, "colour": {"any": [1, "x"]}}},
+        {"id": "bare", "attributes": {"stock": None, "value": None, "tags": None}},
+    ]
+    answer = site.decide(candidates=own, explain=True)
+    assert sorted(ids(answer)) == ["bare", "left"]
+    assert answer["placements"][0]["dropped"] == {"sold": "out of stock"}
 
 
 # -- filters
@@ -218,14 +255,30 @@ def test_events_that_no_consumer_handles_in_time_are_stored_and_said_to_be_late(
 # -- many at once
 
 
+def test_without_a_request_id_and_with_an_empty_one_the_customer_alone_rolls_the_dice(site):
+    Placement.objects.filter(key="hero").update(policy="epsilon", exploration=1.0, count=1)
+    Content.objects.bulk_create(Content(key=f"more-{number}", name="More") for number in range(30))
+    site.publish()
+    asked = [{}, {"request_id": ""}, *({"request_id": f"r-{number}"} for number in range(20))]
+    found = [ids(site.decide(**more, mode="dry_run"))[0] for more in asked]
+    assert found[0] == found[1]
+    assert len(set(found)) > 10
+
+
+def test_a_hit_comes_back_with_its_own_request_id_and_the_row_keeps_that_of_the_call_it_was_decided_for(site):
+    first, second = (site.decide(request_id=name) for name in ("first", "second"))
+    assert (second["cache"], second["decision_id"]) == ("hit", first["decision_id"])
+    assert (first["request_id"], second["request_id"]) == ("first", "second")
+    site.ledger.flush()
+    assert [row.request_id for row in Decision.objects.all()] == ["first"]
+
+
 def ask_many(site, **body: Any) -> tuple[int, Any]:
-    status, raw = decide_many(
-        json.dumps({"placements": ["hero"], **body}).encode(),
-        site.holder.current,
-        profiles.shared(),
-        site.ledger,
-        clock.now(),
-    )
+    try:
+        request = read(json.dumps({"placements": ["hero"], **body}).encode())
+    except Refused as refused:
+        return refused.status, json.loads(refused.body())
+    status, raw = decide_many(request, site.holder.current, profiles.shared(), site.ledger, clock.now())
     return status, json.loads(raw)
 
 
@@ -319,6 +372,39 @@ def test_a_batch_that_is_too_large_says_how_large_it_may_be(site):
     status, answer = ask_many(site, customer_ids=[f"c-{n}" for n in range(2_501)], placements=["hero", "side"])
     assert (status, answer["error"]["code"]) == (400, "too_many")
     assert "5,000" in answer["error"]["message"]
+
+
+# -- how much at once
+
+
+@pytest.mark.parametrize("policy", ["greedy", "linear-thompson"])
+def test_a_call_that_is_too_much_work_says_how_much_it_is_and_what_to_do(site, policy):
+    Placement.objects.filter(key="hero").update(policy=policy)
+    site.publish()
+    own = [{"id": f"own-{number}"} for number in range(500)]
+    weight = WEIGHTS.get(policy, 1)
+    allowed = MOST_WORK // (500 * 50 * weight)
+    body = {"customer_id": "c-1", "candidates": own, "mode": "dry_run"}
+    wanted = [{"key": "hero", "n": 50}]
+    assert site.post("/v1/decide", {**body, "placements": wanted * allowed})[0] == 200
+    status, answer = site.post("/v1/decide", {**body, "placements": wanted * 20})
+    if weight == 1:
+        assert (status, allowed) == (200, 20)  # the largest call is just as much as may be asked for
+        return
+    assert (status, answer["error"]["code"]) == (400, "too_much_work")
+    told = answer["error"]["message"]
+    assert f"{500 * 50 * 20 * weight:,} units" in told and f"at most {MOST_WORK:,}" in told
+    assert "fewer candidates" in told
+
+
+def test_a_batch_is_bounded_by_the_work_for_all_of_its_customers(site):
+    own = [{"id": f"own-{number}"} for number in range(500)]
+    people = [f"nobody-{number}" for number in range(401)]
+    asked = {"candidates": own, "placements": [{"key": "hero", "n": 50}]}
+    assert ask_many(site, customer_ids=people[:400], **asked)[0] == 200
+    status, answer = ask_many(site, customer_ids=people, **asked)
+    assert (status, answer["error"]["code"]) == (400, "too_much_work")
+    assert "10,025,000 units" in answer["error"]["message"] and "401 customers" in answer["error"]["message"]
 
 
 # -- render

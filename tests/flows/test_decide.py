@@ -113,6 +113,18 @@ def test_an_anonymous_id_finds_its_customer_and_an_unheard_one_is_a_cold_start(s
         ({"customer_id": 5, "placements": ["hero"]}, 400, "invalid_request", "customer_id"),
         ({"customer_id": "nobody", "placements": ["hero"]}, 404, "unknown_customer", "identify"),
         ({"customer_id": "c-1", "placements": ["herro"]}, 404, "unknown_placement", "Did you mean 'hero'"),
+        (
+            b'{"customer_id": "c-1", "placements": ["hero"], "customer_id": "c-2"}',
+            400,
+            "invalid_request",
+            "stands twice",
+        ),
+        (
+            b'{"customer_id": "c-1", "placements": ["hero"], "context": {"a": {"b": 1, "\\u0062": 2}}}',
+            400,
+            "invalid_request",
+            'The name "b" stands twice in one object; send it once.',
+        ),
         ({"customer_id": "c-1", "placements": ["hero"], "context": {"x": "y" * 300_000}}, 413, "too_large", "KiB"),
     ],
 )
@@ -124,9 +136,15 @@ def test_bad_input_gets_a_clear_4xx_and_changes_nothing(site, body, status, code
 
 
 def test_one_unknown_placement_spoils_no_other(site):
-    answer = site.decide(placements=["hero", "nowhere"])
-    assert len(answer["placements"]) == 1
-    assert answer["errors"][0]["placement"] == "nowhere"
+    alone, answer = (site.decide(placements=asked, mode="dry_run") for asked in (["hero"], ["nowhere", "hero"]))
+    nowhere, hero = answer["placements"]
+    assert (nowhere["key"], nowhere["reason"], nowhere["rung"], nowhere["items"]) == ("nowhere", "ERROR", "default", [])
+    assert [(error["code"], error["placement"]) for error in answer["errors"]] == [("unknown_placement", "nowhere")]
+    assert [item["id"] for item in hero["items"]] == [item["id"] for item in alone["placements"][0]["items"]]
+    assert (answer["rung"], answer["degraded"]) == (alone["rung"], alone["degraded"])
+    assert hero["reason"] == "RANKED"
+    site.decide(placements=["nowhere", "hero"])
+    assert site.ledger.flush() == 1
 
 
 def test_a_dry_run_is_neither_kept_nor_cached(site):

@@ -19,6 +19,7 @@ from decisioning.flows import decide as deciding
 from decisioning.models import Artefact, Decision
 from decisioning.store import ledger as ledgers
 from decisioning.store import profiles, publishing, snapshot
+from decisioning.store.connection import patient
 from decisioning.store.signing import sign
 from rules.models import Revision
 
@@ -68,10 +69,28 @@ def test_an_open_breaker_does_not_ask_a_dead_server_again(site, refusing, monkey
     monkeypatch.setattr(profiles, "_shared", [away])
     for _ in range(10):
         site.decide()
-    assert len(asked) == 1
-    away.breaker._until = time.monotonic()
-    site.decide()
     assert len(asked) == 2
+    away.breaker._until = time.monotonic()
+    for _ in range(3):
+        site.decide()
+    assert len(asked) == 3
+
+
+def test_one_late_answer_costs_the_decision_that_waited_for_it_and_no_other(site, monkeypatch):
+    own = profiles.Profiles(patient())
+    real, late = own._read, iter([False, True, False, True, False, True, True, False])
+
+    def read(**words):
+        if next(late):
+            raise redis.TimeoutError("late")
+        return real(**words)
+
+    monkeypatch.setattr(own, "_read", read)
+    monkeypatch.setattr(profiles, "_shared", [own])
+    own.breaker.pause = 3600.0
+    told = ["profiles unreachable" in site.decide(mode="dry_run")["degraded"] for _ in range(9)]
+    # The second failure in a row is the first for which nobody asks for a while.
+    assert told == [False, True, False, True, False, True, True, True, True]
 
 
 def test_redis_come_back_empty_makes_nobody_unknown(site, clean_redis):

@@ -55,6 +55,43 @@ def test_the_default_contents_stand_outside_the_path(site):
     assert told["because"] == "shown to everybody"
 
 
+def test_a_rules_else_that_decided_is_told_to_operators_and_customers(site):
+    write(site, "young", 'IF age < 18 THEN SHOW "apple" ELSE SHOW "banana"')
+    site.publish()
+    told = explain_row(decided(site, placements=[{"key": "hero", "n": 1}]))
+    assert told["reason"] == "TARGETING_MATCH"
+    words = "Rule young does not hold, so its ELSE decided: SHOW banana."
+    assert told["decided_by"] == {"rule": "young", "branch": "ELSE", "words": words}
+    assert [(rule["state"], rule["branch"]) for rule in told["rules"]] == [("does not hold", "ELSE")]
+    assert told["because"] == "shown to everybody else"
+
+
+def test_a_rules_then_that_decided_is_told_as_such_and_no_rule_as_none(site):
+    assert explain_row(decided(site))["decided_by"] is None
+    write(site, "old", 'IF age > 18 THEN SHOW "apple" ELSE SHOW "banana"')
+    write(site, "idle", 'IF age < 18 THEN SHOW "apple"')
+    site.publish()
+    told = explain_row(decided(site, placements=[{"key": "hero", "n": 1}]))
+    assert told["decided_by"]["words"] == "Rule old holds, so its THEN decided: SHOW apple."
+    assert {rule["key"]: rule["branch"] for rule in told["rules"]} == {"old": "THEN", "idle": None}
+    assert told["because"] == "chosen for you"
+
+
+def test_candidates_of_the_callers_own_are_called_by_name_title_or_id(site):
+    own = [
+        {"id": "named", "attributes": {"name": "A name", "title": "A title"}},
+        {"id": "titled", "attributes": {"title": "A title"}},
+        {"id": "bare", "attributes": {"title": 5}},
+        {"id": "apple", "attributes": {"name": "Not this"}},
+        "banana",
+    ]
+    told = explain_row(decided(site, candidates=own, placements=[{"key": "hero", "n": 3}]))
+    names = {one["id"]: one["name"] for one in told["candidates"]}
+    expected = {"named": "A name", "titled": "A title", "bare": "bare", "apple": "Apple", "banana": "Banana"}
+    assert names == expected
+    assert [one["name"] for one in told["items"]] == [expected[one["key"]] for one in told["items"]]
+
+
 @pytest.mark.parametrize(
     ("reason", "step"),
     [

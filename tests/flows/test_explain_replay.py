@@ -242,7 +242,7 @@ def test_what_the_customer_had_seen_is_part_of_the_question(site):
     Decision.objects.filter(pk=first.pk).update(asked={**first.asked, "shown": seen})
     told = replayed(first.pk, SAME)
     assert "apple" not in [item["key"] for item in told["now"]["items"]]
-    assert told["now"]["dropped"]["apple"].startswith("its cap: shown 1 times")
+    assert told["now"]["dropped"]["apple"].startswith("its cap: shown 1 time in 24 hours, at most 1 is")
 
 
 def test_a_row_outside_of_the_sample_is_filled_where_it_comes_to_the_same(site):

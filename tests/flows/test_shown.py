@@ -27,8 +27,8 @@ def sees_apple(site, **who):
     return "apple" in tokens(site.decide(mode="dry_run", **(who or {"customer_id": "c-1"})))
 
 
-def report(site, token, message_id, kind="impression"):
-    body = {"token": token, "type": kind, "message_id": message_id}
+def report(site, token, message_id, kind="impression", **more):
+    body = {"token": token, "type": kind, "message_id": message_id, **more}
     assert site.post("/v1/outcomes", body)[0] == 200
     site.ledger.flush()
     count_new()
@@ -42,6 +42,12 @@ def test_what_was_fetched_ahead_counts_when_its_impression_arrives(capped, who):
     assert "apple" in tokens(capped.post("/v1/decide", {**body, "mode": "dry_run"})[1])
     report(capped, token, "seen-1")
     assert "apple" not in tokens(capped.post("/v1/decide", {**body, "mode": "dry_run"})[1])
+
+
+def test_an_impression_by_a_clock_that_is_days_slow_counts_from_the_decision_on(capped):
+    token = tokens(capped.decide(mode="prefetch"))["apple"]
+    report(capped, token, "seen", timestamp=(clock.now() - timedelta(days=2)).isoformat())
+    assert not sees_apple(capped)
 
 
 def test_the_same_impression_counts_once_however_often_it_comes(capped, clean_redis):

@@ -1,16 +1,20 @@
-"""A key is switched off: every serving process refuses it soon, the one without Redis as well."""
+"""Serving processes: a key that is switched off is refused by all soon; one that dies is replaced."""
 
 import http.client
 import json
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from campaigns.models import Content, Placement
 from decisioning.models import ApiKey, Change
 from decisioning.store import keys, snapshot
+from tools.dev import demo
 from tools.dev.environment import free_port
 
 from .conftest import Processes
@@ -55,8 +59,8 @@ def serve(processes: Processes, name: str, until: Callable[[str, Callable[[], bo
     """A server with two processes that knows the key; its port."""
     first = 8700 + 40 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     port = free_port(first)
-    words = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "2"]
-    processes.start(name, *words, "decisioning.config.wsgi:application")
+    web = demo.doors({"DECISIONING_STATE_DIR": str(processes.folder), "PORT": str(port)})[1]
+    processes.start(name, *web.words[2:])
     until(f"{name} answers", lambda: statuses([port], key) == {200})
     return port
 
@@ -73,3 +77,27 @@ def test_a_key_that_is_switched_off_is_refused_by_all_processes_with_and_without
         assert time.monotonic() < deadline, processes.output()
     assert statuses(ports, other) == {200}
     until("the use is noted", lambda: ApiKey.objects.get(prefix=other[:11]).last_used_on is not None)
+
+
+def children(process: subprocess.Popen[bytes]) -> list[int]:
+    """The process ids of what it started."""
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def test_serving_processes_that_die_are_replaced(processes, until, published):
+    key, _ = published
+    port = serve(processes, "web", until, key)
+    server = processes.started[-1]
+    first = children(server)
+    assert len(first) == 2
+    for pid in first:
+        os.kill(pid, signal.SIGKILL)
+    until("another process answers", lambda: statuses([port], key) == {200})
+    assert set(children(server)).isdisjoint(first)
+    assert server.poll() is None
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "docker-compose.yml"])
+def test_wherever_the_server_is_started_its_dead_processes_are_replaced(name):
+    starts = [line for line in Path(name).read_text().splitlines() if '"granian"' in line]
+    assert starts and all('"--respawn-failed-workers"' in line for line in starts)

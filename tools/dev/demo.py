@@ -22,6 +22,8 @@ from tools.devstack.stack import stack
 
 SERVER_SECONDS = 60.0
 PYTHON = sys.executable
+# A worker of granian that dies is not replaced unless it is told to.
+RESPAWN = ("--respawn-failed-workers", "--respawn-interval", "1")
 CELERY = (PYTHON, "-m", "celery", "-A", "decisioning.config.celery")
 
 
@@ -92,7 +94,7 @@ def doors(variables: dict[str, str]) -> list[Command]:
     schedule = f"--schedule={variables['DECISIONING_STATE_DIR']}/beat"
     web = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", variables["PORT"], "--backlog", "1024"]
     # Measured on two cores (docs/operations.md): a second worker takes in half as many events again.
-    web += ["--workers", "2", "--blocking-threads", "2"]
+    web += ["--workers", "2", "--blocking-threads", "2", *RESPAWN]
     return [
         Command("beat", [*CELERY, "beat", "--loglevel=warning", schedule, "--pidfile="]),
         Command("web", [PYTHON, "-m", "granian", *web, "decisioning.config.wsgi:application"]),

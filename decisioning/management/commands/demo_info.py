@@ -1,4 +1,4 @@
-"""`manage.py demo_info`: where the demo is, how to log in, and three calls to paste."""
+"""`manage.py demo_info`: where the demo is, how to log in, and three calls to paste, which are those of the README."""
 
 import json
 import urllib.request
@@ -16,6 +16,21 @@ from .load_demo import ACCESS
 CUSTOMER = "hh-1"
 # A proxy meant for the outside must not be asked for our own machine.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+DECIDE = """\
+ANSWER=$(curl -s $URL/v1/decide -H "Authorization: Bearer $KEY" \\
+  -d '{"customer_id": "hh-1", "placements": ["checkout"], "request_id": "kiosk-7"}')
+echo "$ANSWER"
+"""
+EXPLAIN = """\
+DECISION=$(echo "$ANSWER" | grep -o '"decision_id":"[^"]*' | tail -n 1 | cut -d '"' -f 4)
+curl -s $URL/v1/decisions/$DECISION -H "Authorization: Bearer $KEY"
+"""
+HAPPEN = """\
+curl -s $URL/v1/track -H "Authorization: Bearer $KEY" \\
+  -d '{"messageId": "order-'$DECISION'", "userId": "hh-1", "event": "Order Completed",
+       "properties": {"total": 42.5, "products": [{"department": "Produce", "price": 42.5, "quantity": 1}]}}'
+"""
+CALLS = (DECIDE, EXPLAIN, HAPPEN)
 TEXT = """
 Decisioning engine, with {people:,} real households and a scorer (AUC {auc}).
 
@@ -24,15 +39,16 @@ Decisioning engine, with {people:,} real households and a scorer (AUC {auc}).
   API        {url}/v1/schema
   API key    {key}
 
-Which coupons for one customer, and why:
-  curl -s {url}/v1/decide -H 'Authorization: Bearer {key}' -d '{{"customer_id": "{customer}", "placements": ["home-hero"]}}'
+Three calls to paste, from the top:
 
+URL={url} KEY={key}
+
+Which coupon for one customer, and why:
+{decide}
+Everything it was made from, a second later:
+{explain}
 Something happens; facts, segments and campaigns follow within a second:
-  curl -s {url}/v1/track -H 'Authorization: Bearer {key}' -d '{{"messageId": "demo-'$RANDOM$RANDOM'", "userId": "{customer}", "event": "Order Completed", "properties": {{"total": 42.5, "products": [{{"department": "Produce", "price": 42.5, "quantity": 1}}]}}}}'
-
-Everything a decision was made from (the id is in its answer):
-  curl -s {url}/v1/decisions/$(curl -s {url}/v1/decide -H 'Authorization: Bearer {key}' -d '{{"customer_id": "{customer}", "placements": ["checkout"]}}' | grep -o '"decision_id":"[^"]*' | cut -d'"' -f4 && sleep 1) -H 'Authorization: Bearer {key}'
-"""
+{happen}"""
 
 
 class Command(BaseCommand):
@@ -69,7 +85,9 @@ class Command(BaseCommand):
                 url=url,
                 people=Customer.objects.filter(key__startswith="hh-").count(),
                 auc=f"{auc:.3f}" if auc else "not known",
-                customer=CUSTOMER,
+                decide=DECIDE,
+                explain=EXPLAIN,
+                happen=HAPPEN,
                 **access,
             )
         )

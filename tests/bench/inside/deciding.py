@@ -25,6 +25,7 @@ from decisioning.customers.models import Customer  # noqa: E402
 from decisioning.engine.prepare import Prepared, prepare  # noqa: E402
 from decisioning.flows.decide import decide, read  # noqa: E402
 from decisioning.flows.decide_many import decide_many  # noqa: E402
+from decisioning.flows.decide_many import read as read_many  # noqa: E402
 from decisioning.learning.features import learn_schema, paired_matrix  # noqa: E402
 from decisioning.learning.scorer import Trees  # noqa: E402
 from decisioning.models import Artefact, Decision  # noqa: E402
@@ -168,7 +169,7 @@ def _batches(bench: Bench) -> dict[str, float]:
     body = json.dumps(asked).encode()
 
     def together() -> None:
-        status, _ = decide_many(body, bench.prepared, bench.profiles, bench.ledger, clock.now())
+        status, _ = decide_many(read_many(body), bench.prepared, bench.profiles, bench.ledger, clock.now())
         assert status == 200
 
     def apart() -> None:

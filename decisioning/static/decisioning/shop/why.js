@@ -5,8 +5,8 @@
   // The ledger is written a moment after the answer.
   const SETTLED = 400, PAUSE = 1200, ATTEMPTS = 4;
   const REASONS = {
-    TARGETING_MATCH: "a rule decided", RANKED: "ranked by the scorer", SPLIT: "an experiment decided",
-    FALLBACK: "default contents: nothing else may be shown", HOLDOUT: "held out of an experiment",
+    TARGETING_MATCH: "a rule decided", RANKED: "ranked by score", SPLIT: "an experiment decided",
+    FALLBACK: "default contents: nothing else may be shown", HOLDOUT: "held out, to compare with",
     CAPPED: "shown often enough", OUTSIDE_AUDIENCE: "outside the placement's audience", ERROR: "could not be decided",
   };
   const RUNGS = {
@@ -37,14 +37,17 @@
   function rule(one) {
     const effects = [...(one.effects || []), ...(one.overruled || []).map((text) => `overruled: ${text}`)];
     const chip = element("span", one.matched ? "yes" : "no", one.matched ? "holds" : effects.length ? "otherwise" : "does not hold");
-    return [chip, ` ${one.key}`, effects.length ? list("reasons", effects) : ""];
+    return [chip, ` ${one.key} `, effects.length ? list("reasons", effects) : ""];
   }
 
   function told({ answer, decision, items }) {
     const parts = [];
     const rung = element("span", "rung", decision.rung);
     rung.title = RUNGS[decision.rung] || "";
-    parts.push(element("p", "why-head", rung, ` ${REASONS[answer.reason] || answer.reason}`));
+    const acted = (answer.rules || []).find((one) => one.effects?.length);
+    const otherwise = answer.reason === "TARGETING_MATCH" && acted && !acted.matched;
+    const reason = otherwise ? `rule ${acted.key} does not hold, so its ELSE decided` : REASONS[answer.reason] || answer.reason;
+    parts.push(element("p", "why-head", rung, ` ${reason}`));
     if (decision.degraded?.length) parts.push(element("p", "hint", `Missing: ${decision.degraded.join(", ")}.`));
     const most = Math.max(0, ...items.map((one) => one.score || 0));
     parts.push(element("ol", "items", ...items.map((one) => element("li", "", ...item(one, most)))));
@@ -104,10 +107,15 @@
     return element("span", "share", bar, element("span", "figures", signed(share)));
   }
 
+  // Facts keep moments in ISO 8601; people read them otherwise.
+  const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+  const said = (value) => MOMENT.test(value) && !isNaN(Date.parse(value))
+    ? `${new Date(value).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" })} UTC` : String(value);
+
   function facts(kept) {
     const tests = (kept.rules || []).filter((one) => one.text).map((one) => [element("b", "", one.key), element("pre", "", one.text)]);
     const rows = Object.entries(kept.facts || {}).filter(([, value]) => typeof value !== "object").slice(0, 60)
-      .map(([name, value]) => element("tr", "", element("th", "", name), element("td", "", String(value))));
+      .map(([name, value]) => element("tr", "", element("th", "", name), element("td", "", said(value))));
     return [
       element("p", "hint", `Decision ${kept.decision_id}`),
       tests.length ? list("rules", tests) : "",
