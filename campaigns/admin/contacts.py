@@ -18,7 +18,6 @@ class ContactLimitAdmin(ModelAdmin):
     fields = ["channel", ("count", "hours")]
     list_display = ["limit", "free", "held_back"]
     change_list_template = "admin/contacts/list.html"
-    show_full_result_count = False
 
     @display(description="Limit", ordering="channel")
     def limit(self, row: ContactLimit) -> str:

@@ -83,5 +83,5 @@ def limited() -> Q:
 
 def told(hours: float) -> str:
     """A window in the unit people would use."""
-    number, unit = (hours / 24, "day") if hours % 24 == 0 else (hours, "hour")
+    number, unit = (hours / 24, "day") if hours and hours % 24 == 0 else (hours, "hour")
     return f"{number:g} {unit}" if number == 1 else f"{number:g} {unit}s"

@@ -15,10 +15,11 @@ from django.db.models import Q, QuerySet
 
 from campaigns.models import Content, Placement
 from decisioning.console.searching import Filters, choice, moment, read, text
+from decisioning.console.traffic import ENDS, HELD, HELD_REASON
 from decisioning.customers.admin.finding import forms_of
 from decisioning.customers.identity.family import members_of
 from decisioning.customers.models import Customer, Identity
-from decisioning.engine.resolver import LADDER
+from decisioning.engine.resolver import DEFAULT
 from decisioning.models import Decision
 from decisioning.store.limiting import OutOfTime
 from rules.models import Rule
@@ -49,7 +50,7 @@ class Question(Filters):
     q = text("Anything", "customer, rule, content or decision id, whole")
     customer = text("Customer", "key, e-mail or any identifier")
     placement = choice("Placement", [("", "any")])
-    rung = choice("Rung", [("", "any"), *((rung, rung) for rung in LADDER)])
+    rung = choice("Rung", [("", "any"), *((rung, rung) for rung in ENDS)])
     rule = text("Rule", "key")
     content = text("Content shown", "key")
     reason = choice("Reason", [("", "any"), *((reason, reason) for reason in REASONS)])
@@ -153,8 +154,8 @@ def _walk(found: QuerySet[Decision], before: Mark | None, deadline: float) -> An
 def narrowed(said: dict[str, Any]) -> tuple[QuerySet[Decision], bool]:
     """The decisions a question is about, and whether an index finds them without a walk through time."""
     rows, quick = Decision.objects.all(), False
-    plain = {name: said[name] for name in ("placement", "rung", "reason", "source") if said.get(name)}
-    rows = rows.filter(**plain)
+    plain = {name: said[name] for name in ("placement", "reason", "source") if said.get(name)}
+    rows = rows.filter(_by_end(said.get("rung") or ""), **plain)
     if said.get("rule"):
         rows = rows.filter(_by_rule(said["rule"]))
     if said.get("content"):
@@ -194,6 +195,13 @@ def _about(term: str) -> tuple[Q, bool]:
     if Content.objects.filter(key=term).exists():
         found |= _by_content(term)
     return (found, False) if found else (of_customer(term), True)
+
+
+def _by_end(end: str) -> Q:
+    """By rung, as the page of traffic tells it: who was held out is not among those for whom something was missing."""
+    if end == HELD:
+        return Q(reason=HELD_REASON)
+    return Q(rung=end) & (~Q(reason=HELD_REASON) if end == DEFAULT else Q()) if end else Q()
 
 
 def _by_rule(key: str) -> Q:

@@ -25,7 +25,6 @@ TOUCHES: Final = {"shown": "Contents seen", "clicked": "Contents clicked"}
 NAMED: Final[dict[str, Any]] = {"content": Content, "placement": Placement, "campaign": Campaign, "rule": Rule}
 # So many channels are pictured; the table has them all.
 DRAWN: Final = 8
-WIDTH, BAR, AIR, LABEL, FIGURE = 900, 10, 18, 200, 70
 
 
 @admin.register(Outcome)
@@ -61,6 +60,7 @@ class OutcomeAdmin(ReadOnly):
             "left": report.get("unattributed", {}).get(measure),
             "rows": rows,
             "chart": _chart(rows[:DRAWN]),
+            "hidden": max(0, len(rows) - DRAWN),
             "measure": MEASURES[measure].lower(),
             "shorter": _shorter(request, days),
             "span_words": DAYS[days],
@@ -105,25 +105,28 @@ def _rows(report: dict[str, Any], by: str, measure: str) -> list[dict[str, Any]]
     ]
 
 
-def _chart(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Bars in the picture's own units: a group a channel, a bar a model, all on one scale."""
+def _chart(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A group a channel, a bar a model: its length in percent of the longest of all, and what it says."""
     most = max((credit for row in rows for credit in row["credits"]), default=0) or 1
-    group = BAR * len(TITLES) + AIR
-    room = WIDTH - LABEL - FIGURE
-    groups = []
-    for number, row in enumerate(rows):
-        top = number * group
-        bars = [
-            {
-                "y": top + place * BAR,
-                "width": round(room * credit / most, 1),
-                "colour": place,
-                "title": f"{row['name']}, {title}: {credit:,.2f}",
-            }
-            for place, (title, credit) in enumerate(zip(TITLES.values(), row["credits"], strict=True))
-        ]
-        groups.append({"name": row["name"][:30], "middle": top + group // 2, "bars": bars})
-    return {"width": WIDTH, "height": max(1, group * len(rows)), "left": LABEL, "bar": BAR - 2, "groups": groups}
+    return [
+        {
+            "name": row["name"],
+            "bars": [
+                {"share": round(100 * credit / most, 1), "title": f"{row['name']}, {title}: {credit:,.2f}"}
+                for title, credit in zip(TITLES.values(), row["credits"], strict=True)
+            ],
+        }
+        for row in rows
+    ]
+
+
+def _usual() -> list[dict[str, Any]]:
+    """What events count as without an entry, and the entry that says otherwise, if there is one."""
+    others = {row.event: row for row in EventOutcome.objects.filter(event__in=USUAL)}
+    kinds = dict(EventOutcome.Kind.choices)
+    return [
+        {"event": event, "kind": kinds[kind], "key": kind, "other": others.get(event)} for event, kind in USUAL.items()
+    ]
 
 
 @admin.register(EventOutcome)
@@ -132,6 +135,7 @@ class EventOutcomeAdmin(ModelAdmin):
 
     list_display = ("event", "kind")
     search_fields = ("event",)
+    change_list_template = "admin/decisioning/eventoutcomes.html"
     fieldsets: Any = [
         (
             None,
@@ -143,3 +147,7 @@ class EventOutcomeAdmin(ModelAdmin):
             },
         )
     ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The entries, below what holds without any."""
+        return super().changelist_view(request, {**(extra_context or {}), "usual": _usual()})

@@ -1,8 +1,10 @@
 """The clock and a handful of counts in; the badge beside the menu and the figures of the first page out."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db.models import Count, Model
@@ -11,7 +13,7 @@ from django.urls import reverse
 
 from campaigns.models import Message
 from decisioning.config import clock
-from decisioning.engine.resolver import LADDER
+from decisioning.console.traffic import ENDS, HELD, end_of
 from decisioning.models import Artefact, Decision, Snapshot
 from rules.models import Rule, Segment
 
@@ -23,6 +25,7 @@ RUNGS = {
     "rules+prior": "rules and each content's average",
     "rules": "rules alone",
     "default": "the placement's default content",
+    HELD: "default content on purpose, to compare with",
 }
 
 
@@ -76,7 +79,9 @@ def _scorer() -> dict[str, Any]:
 def _rungs(now: datetime) -> list[dict[str, Any]]:
     """Decisions of the last day by rung, best rung first; an empty list when there are none."""
     recent = Decision.objects.filter(at__gt=now - DAY, at__lte=now).exclude(source=Decision.Source.IMPORT)
-    counts = dict(recent.values_list("rung").annotate(count=Count("id")))
+    counts: Counter[str] = Counter()
+    for rung, reason, count in recent.values_list("rung", "reason").annotate(count=Count("id")):
+        counts[end_of(rung, reason)] += count
     total = sum(counts.values())
     url = reverse("admin:decisioning_decision_changelist")
     return [
@@ -85,10 +90,10 @@ def _rungs(now: datetime) -> list[dict[str, Any]]:
             "meaning": RUNGS[rung],
             "count": f"{counts.get(rung, 0):,}",
             "share": round(100 * counts.get(rung, 0) / total, 1),
-            "url": f"{url}?rung={rung.replace('+', '%2B')}",
+            "url": f"{url}?rung={quote(rung)}",
         }
-        for rung in LADDER
-        if total
+        for rung in ENDS
+        if total and (rung != HELD or counts[HELD])
     ]
 
 

@@ -1,8 +1,9 @@
 """A decision explained, or replayed, in; what its page shows, with names, addresses and pictures, out."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db.models import Model
@@ -32,6 +33,7 @@ STEPS: Final = {
 }
 STATES: Final = {"holds": "success", "does not hold": "danger", "not read": "default"}
 PICTURES: Final = ("image", "image_url", "picture", "img", "icon")
+MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")  # how facts keep moments (ISO 8601)
 LONGEST: Final = 60
 LARGEST: Final = 200_000
 HALF: Final = 110  # pixels on each side of the middle of a share's bar
@@ -50,13 +52,14 @@ def story(decision: Decision) -> dict[str, Any]:
         "scores": _shares(told["scores"]),
         "outcomes": _timeline(decision),
         "in_segments": _segments(told["segments"]),
-        "facts": rows_of(decision.facts, {name: fact.label for name, fact in names.items()}),
+        "facts": [(name, _said(text)) for name, text in rows_of(decision.facts, _labels(names))],
         "moment": rows_of(decision.context),
         "placement": known(Placement, {decision.placement}).get(decision.placement, {}),
         "customer_url": customer_url(decision.customer_id),
         "snapshot_url": _page(Snapshot, decision.snapshot),
         "scorer_url": _page(Artefact, decision.scorer),
         "rung_colour": RUNG_COLOURS.get(decision.rung, "info"),
+        "facts_at": _moment(told["versions"]["facts_at"]),
         "raw": _raw(told),
     }
 
@@ -78,6 +81,23 @@ def _chosen(item: Mapping[str, Any], contents: Mapping[str, Mapping[str, Any]]) 
         "score": shown(item.get("score")),
         "propensity": _share(item.get("propensity")),
     }
+
+
+def _labels(names: Mapping[str, Any]) -> dict[str, str]:
+    return {name: fact.label for name, fact in names.items()}
+
+
+def _said(text: str) -> str:
+    """A moment as people read one; any other text as it is."""
+    found = _moment(text) if MOMENT.match(text) else None
+    return f"{found:%-d %b %Y, %H:%M} UTC" if found else text
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _share(part: Any) -> str:
@@ -144,7 +164,7 @@ def _tree(node: Any, names: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _seen(value: Any) -> str:
-    return Truncator(shown(value)).chars(LONGEST)
+    return Truncator(_said(shown(value))).chars(LONGEST)
 
 
 def _shares(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -170,10 +190,14 @@ def _shares(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _timeline(decision: Decision) -> list[dict[str, Any]]:
     """The decision and its outcomes in the order of time, with how long after it each came."""
     rows = Outcome.objects.filter(decision_id=decision.pk).order_by("at", "pk")
-    return [
-        {"row": row, "after": _after(decision.at, row.at), "late": not decision.in_time(row.kind, row.at)}
-        for row in rows
-    ]
+    return [{"row": row, "after": _after(decision.at, row.at), "why_not": _why_not(decision, row)} for row in rows]
+
+
+def _why_not(decision: Decision, row: Outcome) -> str:
+    """Why an outcome is credited to nothing; "" where it counts."""
+    if decision.in_time(row.kind, row.at):
+        return ""
+    return "dated before the decision" if decision.precedes(row.at) else "after its window"
 
 
 def _after(start: datetime, end: datetime) -> str:

@@ -13,7 +13,7 @@ from campaigns.models import Content, Placement
 from decisioning.config import clock
 from decisioning.console.pages import ReadOnly
 from decisioning.console.refusals import refusals
-from decisioning.console.traffic import SPANS, Span, begin_of, chart_of, colour_of, figures, said
+from decisioning.console.traffic import HELD, SPANS, Span, begin_of, chart_of, colour_of, figures, said
 from decisioning.models import DroppedMonth, Traffic, Uncounted
 from decisioning.store import months, statistics
 
@@ -59,6 +59,8 @@ class TrafficAdmin(ReadOnly):
             "dropped": [(count, DROPPED.get(why, why)) for why, count in counted["dropped"].items()],
             "refusals": refusals(begin_of(span, now), placement),
             "contents": _contents(placement, span, now) if placement else [],
+            "held": HELD in chart.rungs,
+            "holdout_url": reverse("admin:campaigns_holdout_changelist"),
             "uncounted": Uncounted.objects.exists(),
             "months": _months(),
             "gone": DroppedMonth.objects.filter(rows__gt=0).order_by("-month"),

@@ -9,17 +9,21 @@ from campaigns.models import Placement
 
 from ..flows.follow import EVENTS
 from ..flows.pixel import PIXEL
-from ..flows.take import TOKENS, UNKNOWN_TYPE
+from ..flows.take import DUPLICATE, TOKENS, UNKNOWN_TYPE
 from ..models import ApiKey
 from ..store import statistics
 from ..store.tokens import FORGED, UNREADABLE
 
-LATE, LOST, EXPIRED = "late", "lost", "expired"
+LATE, EARLY, LOST, EXPIRED = "late", "early", "lost", "expired"
 # In the order of the page: what it is, and what to do about it.
 REASONS: Final[dict[str, tuple[str, str]]] = {
     LATE: (
         "Came after their window",
         "Send outcomes as they happen. Where people take longer, widen the window, in the placement or under Windows.",
+    ),
+    EARLY: (
+        "Are dated before their decision",
+        "Something else led to them, or a clock is wrong. Send when it happened, with its zone, or no timestamp.",
     ),
     EXPIRED: (
         "Their decision is of a month that was dropped",
@@ -41,6 +45,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "The type is none",
         "Use impression, click or conversion; other events go to /v1/track.",
     ),
+    DUPLICATE: (
+        "Their message_id is another outcome’s",
+        "They were answered with 409 and not stored. Give each outcome an id of its own.",
+    ),
 }
 DOORS: Final = {PIXEL: "by the pixel", EVENTS: "in events", "": "by an unknown key"}
 
@@ -58,9 +66,9 @@ class Refusal:
 def refusals(since: datetime, placement: str = "") -> list[Refusal]:
     """The reasons in the order of `REASONS`, the most frequent place first.
 
-    Of one placement only what came late is known: a token that is none names nothing.
+    Of one placement only what came late or too early is known: a token that is none names nothing.
     """
-    found = [_refusal(LATE, name, count) for name, count in _named_late(since, placement)]
+    found = [_refusal(why, name, count) for why in (LATE, EARLY) for name, count in _named(why, since, placement)]
     if not placement:
         sums = _counts("outcomes", since)
         found += [_refusal(why, "", sums[why]) for why in (EXPIRED, LOST) if why in sums]
@@ -78,14 +86,14 @@ def _counts(what: str, since: datetime) -> dict[str, int]:
     return {name: count for name, (count, _) in statistics.tallies(what, since).items()}
 
 
-def _named_late(since: datetime, placement: str) -> Iterable[tuple[str, int]]:
+def _named(why: str, since: datetime, placement: str) -> Iterable[tuple[str, int]]:
     """The placements by their names; what was counted before placements were told apart has none."""
-    counts = _counts(LATE, since)
+    counts = _counts(why, since)
     names = dict(Placement.objects.filter(key__in=counts).values_list("key", "name"))
     for key, count in counts.items():
         if placement in ("", key):
             yield names.get(key, key), count
-    rest = _counts("outcomes", since).get(LATE, 0) - sum(counts.values())
+    rest = _counts("outcomes", since).get(why, 0) - sum(counts.values())
     if rest > 0 and not placement:
         yield "", rest
 

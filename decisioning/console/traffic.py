@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from ..engine.resolver import LADDER
 from ..models import Decision, Traffic
@@ -21,6 +21,9 @@ AIR: Final = 0.15
 LABELS: Final = 8
 # The style sheet has so many.
 COLOURS: Final = 9
+# Whoever is held out gets default contents on purpose: no rung that something was missing for.
+HELD, HELD_REASON = "held out", "HOLDOUT"
+ENDS: Final = (*LADDER, HELD)
 
 
 class Span(NamedTuple):
@@ -93,10 +96,10 @@ def begin_of(span: Span, now: datetime) -> datetime:
 def chart_of(span: Span, now: datetime, placement: str = "") -> Chart:
     """How decisions of API calls and campaigns came to their rungs, from one step of time to the next."""
     since = begin_of(span, now)
-    rows = statistics.traffic(since, now + HOUR, placement).values_list("hour", "rung").annotate(count=Sum("decisions"))
+    rows = statistics.traffic(since, now + HOUR, placement).values_list("hour", "rung", "reason")
     counts: list[Counter[str]] = [Counter() for _ in range(int(span.back / span.step))]
-    for hour, rung, count in rows:
-        counts[min(int((hour - since) / span.step), len(counts) - 1)][rung] += int(count)
+    for hour, rung, reason, count in rows.annotate(count=Sum("decisions")):
+        counts[min(int((hour - since) / span.step), len(counts) - 1)][end_of(rung, reason)] += int(count)
     rungs = ordered({rung for each in counts for rung in each})
     most = max((each.total() for each in counts), default=0)
     columns = [_column(number, len(counts), since, span, each, rungs, most) for number, each in enumerate(counts)]
@@ -105,14 +108,19 @@ def chart_of(span: Span, now: datetime, placement: str = "") -> Chart:
     )
 
 
+def end_of(rung: str, reason: str) -> str:
+    """What a decision came to, as pages tell it: its rung, or that its customer was held out."""
+    return HELD if reason == HELD_REASON else rung
+
+
 def ordered(rungs: set[str]) -> list[str]:
-    """The best rung first; those of former versions last."""
-    return [rung for rung in LADDER if rung in rungs] + sorted(rungs - set(LADDER))
+    """The best rung first, then who was held out; rungs of former versions last."""
+    return [rung for rung in ENDS if rung in rungs] + sorted(rungs - set(ENDS))
 
 
 def colour_of(rung: str) -> int:
     """The number of its colour: the same whatever else is drawn."""
-    return min(LADDER.index(rung), COLOURS - 1) if rung in LADDER else COLOURS - 1
+    return min(ENDS.index(rung), COLOURS - 1) if rung in ENDS else COLOURS - 1
 
 
 def _column(
@@ -151,12 +159,19 @@ def _level(share: int) -> float:
     return TOP + SHARES * (1 - share / 100)
 
 
+def _shares(rows: QuerySet[Traffic]) -> dict[str, statistics.Share]:
+    counts: Counter[str] = Counter()
+    for rung, reason, count in rows.values_list("rung", "reason").annotate(count=Sum("decisions")):
+        counts[end_of(rung, reason)] += int(count)
+    return {rung: statistics.Share(count, count / counts.total()) for rung, count in counts.items() if count}
+
+
 def figures(span: Span, now: datetime, placement: str = "") -> dict[str, Any]:
     """What the span adds up to; what processes counted without a row of the ledger is of all placements."""
     since = begin_of(span, now)
     rows = statistics.traffic(since, now + HOUR, placement)
     sums = rows.aggregate(decisions=Sum("decisions"), whole=Sum("whole"))
-    shares = statistics.rung_shares(since, now + HOUR, placement)
+    shares = _shares(rows)
     written = statistics.tallies("written", since).get("", (0, 0.0))
     answers = {name: count for name, (count, _) in statistics.tallies("answers", since).items()}
     dropped = {name: count for name, (count, _) in statistics.tallies("dropped", since).items()}
@@ -178,6 +193,7 @@ def figures(span: Span, now: datetime, placement: str = "") -> dict[str, Any]:
         "dropped_all": sum(dropped.values()),
         "lost": outcomes.get("lost", 0),
         "late": outcomes.get("late", 0),
+        "early": outcomes.get("early", 0),
         "bad_token": outcomes.get("bad_token", 0),
         "imported": imported.aggregate(count=Sum("decisions"))["count"] or 0,
     }

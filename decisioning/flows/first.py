@@ -8,18 +8,24 @@ from typing import Final
 import msgspec
 
 from ..store.profiles import Profiles
-from .contract import DecideRequest, ErrorItem
+from .contract import DecideRequest, ErrorItem, Refused
 from .take import take_events
 
 # A consumer needs some 40 ms; whoever asks waits no longer than this.
 PATIENCE, LOOK_EVERY = 0.15, 0.005
+DRY: Final = "A dry_run changes nothing, so no events may come with it. Leave 'events' out, or ask with mode execute."
 LATE: Final = "The events are stored, but not in the facts yet; no consumer was quick enough."
 
 
 def take_first(
     request: DecideRequest, names: Sequence[tuple[str, str]], profiles: Profiles, now: datetime
 ) -> list[ErrorItem]:
-    """Store the events and wait until they show in the customer's profile; what was refused, or came too late."""
+    """Store the events and wait until they show in the customer's profile; what was refused, or came too late.
+
+    Raises Refused for a dry run, which stores nothing and so could not be decided with them either.
+    """
+    if request.dry_run:
+        raise Refused(400, "invalid_request", DRY)
     before = _version(profiles, names)
     status, answer = take_events(msgspec.json.encode({"batch": request.events}), "batch", now)
     said = msgspec.json.decode(answer)

@@ -27,15 +27,24 @@ log = logging.getLogger(__name__)
 
 # A body that cannot be read at all is kept for a look when it is at most this long.
 LONGEST_KEPT = 32 * 1024
-# One round trip: it is stored, and the decision, where it is there already, says whether it came in time.
+# One round trip: it is stored, and the decision, where it is there already, says whether it came in time. A message id
+# that is known already leaves the row as it is, and the row says whether it is the same outcome, whenever it is told.
 KEEP = """
 WITH kept AS (
     INSERT INTO decisioning_outcome (decision_id, content, kind, value, at, message_id)
     VALUES (%(decision)s, %(content)s, %(kind)s, %(value)s, %(at)s, %(message)s) ON CONFLICT DO NOTHING
+    RETURNING true
 )
-SELECT decisioning_in_time(windows, %(kind)s, at, %(at)s) FROM decisioning_decision WHERE id = %(decision)s
+SELECT coalesce((SELECT * FROM kept), k.same), (
+    SELECT decisioning_in_time(d.windows, %(kind)s, d.at, coalesce(k.at, %(at)s)) FROM decisioning_decision d
+    WHERE d.id = %(decision)s)
+FROM (VALUES (1)) AS one LEFT JOIN (
+    SELECT o.at, (o.decision_id, o.content, o.kind, o.value) = (%(decision)s, %(content)s, %(kind)s, %(value)s) AS same
+    FROM decisioning_outcome o WHERE o.message_id = %(message)s
+) AS k ON true
 """
-BAD_TOKEN, UNKNOWN_TYPE = "bad_token", "unknown_type"  # the names they are counted under
+BAD_TOKEN, UNKNOWN_TYPE, DUPLICATE = "bad_token", "unknown_type", "duplicate"  # the names they are counted under
+TAKEN = "This message_id is another outcome's already, so nothing was stored. Give each outcome an id of its own."
 # What is refused, each by whom it came: "forged pixel", "unreadable dk_1a2b3c4d".
 TOKENS = "tokens"
 
@@ -51,8 +60,12 @@ class Taken:
     bad: list[Bad]
 
 
+class Duplicate(Exception):
+    """A message id that another outcome has."""
+
+
 class OutcomeRequest(Struct, forbid_unknown_fields=True, frozen=True):
-    """The body of `POST /v1/outcomes`. `message_id` makes a retry count once."""
+    """The body of `POST /v1/outcomes`. `message_id` makes a retry count once; each outcome has its own."""
 
     token: Annotated[str, Meta(max_length=400)]
     type: Kind
@@ -146,7 +159,7 @@ def count_refused(error: Exception, by: str, now: datetime, count: Count) -> Non
 
 
 def take_outcome(body: bytes, now: datetime, count: Count = ignored, by: str = "") -> tuple[int, bytes]:
-    """Answer one outcome call. The same `message_id` again is answered the same and counted once.
+    """Answer one outcome call. The same again, by its `message_id`, is answered the same and counted once.
 
     `count` is told of tokens that are none and of unknown types; `by` is the prefix of the key that sent them.
     """
@@ -156,6 +169,10 @@ def take_outcome(body: bytes, now: datetime, count: Count = ignored, by: str = "
         at = corrected(request.timestamp, None, now)
         row = row_of(request.token, request.type, request.message_id, at, request.value)
         attributed = keep_outcome(row)
+    except Duplicate:
+        count(TOKENS, f"{DUPLICATE} {by}", now)
+        refused = Refused(409, DUPLICATE, TAKEN)
+        return refused.status, refused.body()
     except tokens.BadToken as error:
         count_refused(error, by, now, count)
         refused = Refused(400, "invalid_token", str(error))
@@ -183,7 +200,10 @@ def keep_outcomes(rows: Sequence[Outcome]) -> None:
 
 
 def keep_outcome(row: Outcome) -> bool:
-    """Store one outcome; whether it came in time, which it did where its decision is not in the ledger yet."""
+    """Store one outcome; whether it came in time, which it did where its decision is not in the ledger yet.
+
+    Raises Duplicate where its `message_id` is another outcome's: another decision's, content's, kind or value.
+    """
     words: dict[str, Any] = {
         "decision": row.decision_id,
         "content": row.content,
@@ -193,9 +213,13 @@ def keep_outcome(row: Outcome) -> bool:
         "message": row.message_id,
     }
     with bounded(settings.INTAKE_DEADLINE_SECONDS), connection.cursor() as cursor:
-        cursor.execute(KEEP, words)
-        found = cursor.fetchone()
-    return found is None or bool(found[0])
+        same, in_time = None, None
+        while same is None:  # what another call stored at this very moment is seen when it is looked for again
+            cursor.execute(KEEP, words)
+            same, in_time = cursor.fetchone()
+    if not same:
+        raise Duplicate
+    return in_time is not False
 
 
 def _away(error: Exception) -> tuple[int, bytes]:

@@ -1,11 +1,15 @@
 """The ledger: decisions, what came of them, and which events tell it."""
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
+
+# Clients' clocks differ from ours: so long before its decision an outcome may be dated, `decisioning_in_time` says too.
+TOLERANCE: Final = timedelta(minutes=5)
 
 
 class Decision(models.Model):
@@ -60,7 +64,12 @@ class Decision(models.Model):
     def in_time(self, kind: str, at: datetime) -> bool:
         """Whether an outcome of a kind counts for it, as `decisioning_in_time` says in the database."""
         kinds = (*Outcome.Kind.values, "value")
-        return self.windows is None or at - self.at <= timedelta(hours=self.windows[kinds.index(kind)])
+        late = self.windows is not None and at - self.at > timedelta(hours=self.windows[kinds.index(kind)])
+        return not late and not self.precedes(at)
+
+    def precedes(self, at: datetime) -> bool:
+        """Whether what is dated so cannot have come of it: it lies before, by more than clocks differ."""
+        return at - self.at < -TOLERANCE
 
 
 class Outcome(models.Model):

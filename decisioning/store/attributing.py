@@ -20,6 +20,8 @@ from campaigns.models import Placement
 from campaigns.models.windows import USUAL, usual
 
 from ..learning.attribution import HALF_LIFE_HOURS, MOST_TOUCHES, Conversion, Report, Touch
+from ..models import Statistic
+from ..models.decisions import TOLERANCE
 from .limiting import OutOfTime, until
 
 By = Literal["content", "placement", "campaign", "rule"]
@@ -62,6 +64,11 @@ class Asked:
     half_life: float = HALF_LIFE_HOURS
 
 
+def known(placement: str) -> bool:
+    """Whether there is such a placement, or was when something that counted was decided for it."""
+    return Placement.objects.filter(key=placement).exists() or Statistic.objects.filter(placement=placement).exists()
+
+
 def attributed(asked: Asked, deadline: float = inf) -> Report:
     """The report; takes the time of one pass over the outcomes of the span and of the longest window before it.
 
@@ -94,10 +101,14 @@ def _rows(asked: Asked, deadline: float) -> Iterator[tuple[Any, ...]]:
 
 
 def _events(rows: Iterable[tuple[Any, ...]], asked: Asked) -> Iterator[Touch | Conversion]:
-    """A content is touched once a decision: when it was first seen, or by its first click where clicks are asked."""
+    """A content is touched once a decision: when it was first seen, or by its first click where clicks are asked.
+
+    A conversion that is dated before its decision is no touch of it: another content may have led to it.
+    """
     begin, known = asked.since.timestamp(), dict[tuple[UUID, str], None]()
     for _, decision, content, kind, at, decided, window, value, channel in rows:
-        if (decision, content) not in known and (asked.seen == "shown" or kind == "click"):
+        follows = at >= decided - TOLERANCE.total_seconds()
+        if follows and (decision, content) not in known and (asked.seen == "shown" or kind == "click"):
             known[decision, content] = None
             if len(known) > MOST_TOUCHES:
                 del known[next(iter(known))]

@@ -11,14 +11,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
 
 import redis
 from django.db import connection
 
 from ..customers.identity.known import PREFIXES
 from .connection import patient
-from .profiles import CONTACTS, LONGEST_CAP, SEPARATOR, WEB, WHO, Profiles, member_of, moments_of
+from .profiles import CONTACTS, LONGEST_CAP, SEPARATOR, WEB, WHO, Profiles, Showing, member_of, moments_of
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +33,11 @@ for at, from in ipairs(KEYS) do
     end
 end
 """
-# Contents with a cap that were fetched ahead, and whose impression is among these outcomes.
+# Contents with a cap that were fetched ahead, and whose impression is among these outcomes. Nobody saw them before they
+# were decided, whatever the sender's clock says: dated too early they would be in no cap.
 PREFETCHED: Final = """
-SELECT coalesce(coalesce(m.merged_into_id, d.customer_id)::text, ''), d.customer_key, o.content, d.id, min(o.at)
+SELECT coalesce(coalesce(m.merged_into_id, d.customer_id)::text, ''), d.customer_key, o.content, d.id,
+       min(greatest(o.at, d.at))
 FROM decisioning_outcome o
 JOIN decisioning_decision d ON d.id = o.decision_id AND d.asked ->> 'mode' = 'prefetch'
 JOIN campaigns_content c ON c.key = o.content AND c.cap_count IS NOT NULL
@@ -68,14 +69,13 @@ def of_many(profiles: Profiles, customers: Sequence[int], since: float) -> list[
         return [{} for _ in customers]
 
 
-def note_many(profiles: Profiles, seen: Mapping[int, Mapping[str, UUID]], now: datetime) -> None:
-    """These customers are shown these contents, each by the call that is given with it."""
+def note_many(profiles: Profiles, seen: Mapping[int, Collection[Showing]], now: datetime) -> None:
+    """These customers are shown these contents, each by the decision that is given with it."""
     if not seen or not profiles.breaker.closed():
         return
     pipe = profiles.client.pipeline(transaction=False)
-    for pk, contents in seen.items():
-        members = {member_of(WEB, key, call): now.timestamp() for key, call in contents.items()}
-        note(pipe, CONTACTS.format(pk), members)
+    for pk, showings in seen.items():
+        note(pipe, CONTACTS.format(pk), {member_of(WEB, *showing): now.timestamp() for showing in showings})
     try:
         pipe.execute()
     except redis.RedisError:
@@ -91,18 +91,13 @@ def note_prefetched(outcomes: Sequence[int]) -> int:
         return 0
     pipe = patient().pipeline(transaction=False)
     for customer, key, content, decision, at in rows:
-        # A later impression of the same call is no second showing: the first one's moment stays.
-        note(pipe, place_of(customer, key), {member_of(WEB, content, call_of(decision)): at.timestamp()}, first=True)
+        # A later impression of the same decision is no second showing: the first one's moment stays.
+        note(pipe, place_of(customer, key), {member_of(WEB, content, decision): at.timestamp()}, first=True)
     try:
         pipe.execute()
     except redis.RedisError as error:
         log.warning("%s contents fetched ahead were seen and are in no cap: %s", len(rows), error)
     return len(rows)
-
-
-def call_of(decision: UUID) -> UUID:
-    """The call that a decision belongs to: what several placements of a page show counts once."""
-    return UUID(int=decision.int & ~0xFF)
 
 
 def place_of(customer: str, key: str) -> str:

@@ -4,7 +4,8 @@ A trigger notes every row added to the ledger in the transaction that adds it. C
 statistics in one transaction, one counter at a time: whatever is killed when, in whatever order rows arrive and however
 often they are sent, the statistics are those that counting everything anew gives.
 
-An outcome waits for its decision, and counts when it came within the window that the decision keeps for its kind.
+An outcome waits for its decision, and counts when it came within the window that the decision keeps for its kind, and
+not before the decision.
 Of a content in a decision the first impression, click and conversion count, the
 values of all its conversions are added up, and all of it on the day of the decision.
 """
@@ -104,15 +105,17 @@ INSERT INTO decisioning_traffic AS t ({ENDED}) {ENDS.format(decisions=SOME)}
 ON CONFLICT (hour, placement, source, rung, reason)
 DO UPDATE SET decisions = t.decisions + excluded.decisions, whole = t.whole + excluded.whole
 """
-# What came after its window adds nothing above and is said here, in the hour it came: all, and by placement.
+# What came after its window, or is dated before its decision, adds nothing above and is said here, in the hour it came
+# (or was decided): all, and by placement.
 LATE = """
 INSERT INTO decisioning_tally AS t (process, hour, what, name, count, most)
-SELECT '00000000-0000-0000-0000-000000000000'::uuid, date_trunc('hour', o.at, 'UTC') AS hour,
-       CASE grouping(d.placement) WHEN 1 THEN 'outcomes' ELSE 'late' END,
-       CASE grouping(d.placement) WHEN 1 THEN 'late' ELSE d.placement END, count(*), 0
-FROM decisioning_outcome o JOIN decisioning_decision d ON d.id = o.decision_id
+SELECT '00000000-0000-0000-0000-000000000000'::uuid, date_trunc('hour', greatest(o.at, d.at), 'UTC') AS hour,
+       CASE grouping(d.placement) WHEN 1 THEN 'outcomes' ELSE w.why END,
+       CASE grouping(d.placement) WHEN 1 THEN w.why ELSE d.placement END, count(*), 0
+FROM decisioning_outcome o JOIN decisioning_decision d ON d.id = o.decision_id,
+LATERAL (SELECT CASE WHEN o.at < d.at THEN 'early' ELSE 'late' END) AS w(why)
 WHERE o.id = ANY({outcomes}) AND NOT decisioning_in_time(d.windows, o.kind, d.at, o.at)
-GROUP BY GROUPING SETS ((2), (2, d.placement))
+GROUP BY GROUPING SETS ((2, w.why), (2, w.why, d.placement))
 ON CONFLICT (hour, process, what, name) DO UPDATE SET count = t.count + excluded.count
 """
 COUNTED = """

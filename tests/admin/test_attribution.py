@@ -4,8 +4,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from campaigns.models import Content
 from decisioning.flows import credit
+from decisioning.flows.follow import USUAL
 from decisioning.learning.attribution import Report
+from decisioning.models import EventOutcome
 from decisioning.store.attributing import Asked
 from decisioning.store.limiting import OutOfTime
 
@@ -43,6 +46,22 @@ def test_a_report_that_takes_too_long_is_answered_with_a_shorter_span(admin_clie
     assert "Look at" not in admin_client.get(reverse(PAGE), {"days": "1"}).content.decode()
 
 
+def test_names_are_drawn_whole_and_bars_in_percent_of_the_longest(site, admin_client):
+    long = "Free delivery for members of the loyalty programme, whatever the basket"
+    Content.objects.filter(key="apple").update(name=long)
+    for number, item in enumerate(site.decide()["placements"][0]["items"]):
+        for kind, value in (("impression", 0), ("conversion", 3 * number)):
+            told = {"token": item["token"], "type": kind, "message_id": f"{kind} {number}", "value": value}
+            assert site.post("/v1/outcomes", told)[0] == 200
+    site.ledger.flush()
+    page = admin_client.get(reverse(PAGE), {"measure": "value"})
+    assert f'<span class="attribution-name">{long}</span>' in page.content.decode()
+    last = {group["name"]: group["bars"][0]["share"] for group in page.context["chart"]}
+    assert last[long] in (0, 100) and sorted(last.values()) == [0, 100]
+    assert {len(group["bars"]) for group in page.context["chart"]} == {6}
+    assert page.context["hidden"] == 0
+
+
 def test_it_is_for_those_who_may_see_it(db):
     assert Client().get(reverse(PAGE)).status_code == 302
 
@@ -51,3 +70,15 @@ def test_what_an_event_counts_as_can_be_changed(admin_client):
     added = admin_client.post(reverse("admin:decisioning_eventoutcome_add"), {"event": "Lead Won", "kind": "click"})
     assert added.status_code == 302
     assert "Lead Won" in admin_client.get(reverse("admin:decisioning_eventoutcome_changelist")).content.decode()
+
+
+def test_what_events_count_as_without_an_entry_is_shown_and_what_an_entry_changes_of_it(admin_client):
+    url = reverse("admin:decisioning_eventoutcome_changelist")
+    page = admin_client.get(url).content.decode()
+    for event, kind in USUAL.items():
+        assert f'<th scope="row">{event}</th><td>{kind}</td>' in page
+    assert "There are no entries of your own" in page and "?event=Order%20Completed&amp;kind=conversion" in page
+    EventOutcome.objects.create(event="Order Completed", kind="")
+    page = admin_client.get(url).content.decode()
+    assert "nothing, by your entry" in page and "event=Order%20Completed" not in page
+    assert "There are no entries of your own" not in page

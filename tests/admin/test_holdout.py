@@ -10,6 +10,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from campaigns.models import Holdout, Placement
+from decisioning.config import clock
 from decisioning.models import Decision, Outcome
 from decisioning.store.freeze import freeze
 
@@ -45,6 +46,40 @@ def test_the_holdout_of_all_placements_is_changed_and_never_added_or_deleted(
     assert "share" in errors_of(browser, page, {"share": "0.6", "draw": "1"})
     assert browser.get(reverse("admin:campaigns_holdout_add")).status_code == 403
     assert browser.post(reverse("admin:campaigns_holdout_delete", args=[row.pk])).status_code == 403
+
+
+def test_the_list_says_what_a_holdout_does_and_where_somebody_is_held_out(
+    browser: Client, shop: dict[str, Any], row: Holdout
+) -> None:
+    url = reverse("admin:campaigns_holdout_changelist")
+    Holdout.objects.update(share=0)
+    page = browser.get(url).content.decode()
+    assert "What a holdout does" in page and "5 %) is enough" in page
+    assert "Nobody is held out anywhere" in page
+    Placement.objects.filter(key="home").update(holdout_share=0.2)
+    page = browser.get(url).content.decode()
+    assert "Nobody is held out anywhere" not in page
+    assert '<td class="number">20 %</td><td class="console-note console-short">its own</td>' in page
+    Holdout.objects.update(share=0.05)
+    assert "5 %" in browser.get(url).content.decode()
+
+
+def test_a_lost_row_is_made_again_from_the_empty_list(browser: Client, shop: dict[str, Any]) -> None:
+    Holdout.objects.all().delete()
+    add = reverse("admin:campaigns_holdout_add")
+    page = browser.get(reverse("admin:campaigns_holdout_changelist")).content.decode()
+    assert "which is a share of 0" in page and add in page
+    assert browser.post(add, {"share": "0.1", "draw": "1"}).status_code == 302
+    assert Holdout.objects.get().share == 0.1
+
+
+def test_the_effect_is_that_of_the_last_weeks_by_the_products_clock(
+    browser: Client, shop: dict[str, Any], settings: Any
+) -> None:
+    settings.CLOCK_OFFSET = -3600 * 24 * 400
+    asked("h-1", "holdout", clock.now(), True)
+    page = browser.get(reverse("admin:campaigns_placement_change", args=[shop["campaigns_placement"].pk]))
+    assert "Held out: 1 of 1 customers" in page.content.decode()
 
 
 def test_a_placement_has_a_share_of_its_own_and_says_what_to_do_where_nobody_is_held_out(

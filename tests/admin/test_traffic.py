@@ -3,6 +3,7 @@
 import re
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -35,7 +36,9 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> None:
     rows += [decision(6, "a", NOW, placement="side", rung="former rung")]
     copy_in(rows)
     for number, kind in enumerate(["impression", "click", "conversion"]):
-        outcome(rows[0], kind, f"m{number}", value=2.5).save()
+        followed = outcome(rows[0], kind, f"m{number}", value=2.5)
+        followed.at = NOW
+        followed.save()
     count_all()
     process = tallies.Tallies()
     process.add("dropped", "full", NOW, 7)
@@ -74,6 +77,26 @@ def test_shares_by_rung_and_reason_leave_imports_out_and_say_so(browser: Client)
     assert dict(answer.context["reasons"])["FALLBACK"]["count"] == 1
     assert "1 imported ones are not in these figures" in page
     assert "5 by API calls" in page
+
+
+@pytest.mark.usefixtures("busy")
+def test_who_was_held_out_stands_apart_from_whom_something_was_missing_for(browser: Client) -> None:
+    assert "Held out: customers who get" not in text(browser.get(PAGE))
+    held = {"placement": "hero", "rung": "default", "reason": "HOLDOUT"}
+    copy_in([decision(7, "a", NOW, **held), decision(8, "a", NOW, **held | {"reason": "FALLBACK"})])
+    count_all()
+    answer = browser.get(PAGE)
+    ends = {rung: (colour, one["count"]) for colour, rung, one in answer.context["rungs"]}
+    assert (ends["held out"], ends["default"]) == ((5, 1), (4, 1))
+    assert next(row["shares"] for row in answer.context["table"]) == [0, 25, 25, 25, 25]
+    assert "Held out: customers who get default contents on purpose" in text(answer)
+    decisions = {"held out": 7, "default": 8}
+    for end, number in decisions.items():
+        assert f"?rung={quote(end)}" in text(answer)
+        found = browser.get("/admin/decisioning/decision/", {"rung": end, "placement": "hero"}).context["found"].rows
+        assert [row.pk for row in found] == [decision(number, "a", NOW).pk]
+    ends = {rung["name"]: rung["count"] for rung in browser.get("/admin/").context["rungs"]}
+    assert (ends["held out"], ends["default"]) == ("1", "1")
 
 
 @pytest.mark.usefixtures("busy")
@@ -143,6 +166,8 @@ def test_outcomes_that_count_for_nothing_are_told_with_where_they_came_from_and_
         ("outcomes", "late"): 6,
         ("late", "hero"): 2,
         ("late", "side"): 3,
+        ("outcomes", "early"): 8,
+        ("early", "hero"): 8,
         ("outcomes", "lost"): 4,
         ("outcomes", "expired"): 5,
         ("outcomes", "bad_token"): 9,
@@ -150,6 +175,7 @@ def test_outcomes_that_count_for_nothing_are_told_with_where_they_came_from_and_
         ("tokens", "unreadable pixel"): 1,
         ("tokens", "unreadable events"): 2,
         ("tokens", "unknown_type "): 1,
+        ("tokens", f"duplicate {key.prefix}"): 2,
         ("tokens", "of a version to come pixel"): 1,
     }
     for (what, name), count in counts.items():
@@ -160,17 +186,19 @@ def test_outcomes_that_count_for_nothing_are_told_with_where_they_came_from_and_
         ("Came after their window", "side", 3),
         ("Came after their window", "Hero <b>", 2),
         ("Came after their window", "", 1),
+        ("Are dated before their decision", "Hero <b>", 8),
         ("Their decision is of a month that was dropped", "", 5),
         ("Name a decision that is not in the ledger", "", 4),
         ("The token cannot be read", "in events", 2),
         ("The token cannot be read", "by the pixel", 1),
         ("The token was not signed here", f"with the key Shop <i> ({key.prefix}…)", 7),
         ("The type is none", "by an unknown key", 1),
+        ("Their message_id is another outcome’s", f"with the key Shop <i> ({key.prefix}…)", 2),
     ]
     page = text(answer)
     assert "Shop &lt;i&gt;" in page and "widen the window" in page and "SECRET_KEY" in page
     hero = browser.get(PAGE, {"placement": "hero"}).context["refusals"]
-    assert [(one.whence, one.count) for one in hero] == [("Hero <b>", 2)]
+    assert [(one.whence, one.count) for one in hero] == [("Hero <b>", 2), ("Hero <b>", 8)]
 
 
 def test_where_every_outcome_counts_nothing_is_said_of_it(browser: Client) -> None:

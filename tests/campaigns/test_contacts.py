@@ -83,6 +83,43 @@ def test_a_limit_is_of_a_customer_and_of_its_channel(sink: Sink, campaign: Campa
     assert "by e-mail" in Message.objects.get(state=State.SUPPRESSED).reason
 
 
+def test_what_came_by_another_channel_counts_in_limits_of_all_channels_alone(
+    sink: Sink, campaign: Campaign, ann: Customer, whole: redis.Redis
+) -> None:
+    pushed = make_campaign(key="pushed", channel="push")
+    row = Message.objects.create(campaign=pushed, customer=ann, trigger_key="1", state=State.SENT)
+    assert admission.Admission([]).admit(row, (), NOW) == ""
+    ContactLimit.objects.create(channel="email", count=1, hours=1)
+    due(campaign, ann, "one")
+    assert counts(run()) == {"claimed": 1, "sent": 1}
+    ContactLimit.objects.create(count=2, hours=24)
+    due(campaign, ann, "two")
+    assert counts(run(NOW + timedelta(hours=2))) == {"claimed": 1, "suppressed": 1}
+
+
+def test_a_place_that_is_lost_at_the_last_moment_is_given_back_though_the_ledger_was_filled_meanwhile(
+    sink: Sink, campaign: Campaign, ann: Customer, once_a_day: ContactLimit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = make_campaign(key="receipt", ignores_limits=True)
+    other = Message.objects.create(campaign=receipt, customer=ann, trigger_key="1", state=State.SENT)
+    due(campaign, ann, "one")
+    mark = outbox.mark_sending
+
+    def take_the_last(at: str, message: Message) -> None:
+        if at == "rendered":
+            assert admission.Admission([]).admit(other, (), NOW) == ""
+
+    def mark_and_fill(*about: Any) -> bool:
+        done = mark(*about)
+        assert remembering.fill() == 1
+        return done
+
+    monkeypatch.setattr(outbox, "mark_sending", mark_and_fill)
+    assert counts(run(checkpoint=take_the_last)) == {"claimed": 1, "suppressed": 1}
+    assert [one.what for one in contacts.recent(ann.pk, 5)] == ["receipt"]
+    assert Message.objects.get(campaign=campaign).contacted_at is None
+
+
 def test_nothing_is_decided_for_a_message_that_goes_past_a_limit(
     sink: Sink, ann: Customer, once_a_day: ContactLimit
 ) -> None:
@@ -128,7 +165,7 @@ def test_what_did_not_reach_the_customer_is_no_contact(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("step", "sends"), [("rendered", 1), ("handed", 0)])
+@pytest.mark.parametrize(("step", "sends"), [("rendered", 1), ("sending", 0), ("handed", 0)])
 def test_a_killed_sender_and_whoever_goes_on_count_a_message_once(
     sink: Sink, whole: redis.Redis, step: str, sends: int
 ) -> None:

@@ -8,7 +8,7 @@ from time import monotonic
 from uuid import UUID
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection as database
 from django.test import Client
 
@@ -20,6 +20,7 @@ from decisioning.flows.credit import TooLong, report_of
 from decisioning.models import Decision, Outcome
 from decisioning.store import attributing
 from decisioning.store.attributing import Asked, attributed
+from decisioning.store.counting import count_new
 from decisioning.store.limiting import OutOfTime, until
 
 from ..flows.conftest import *  # noqa: F403  (the same small site)
@@ -178,3 +179,45 @@ def test_the_report_is_served_to_keys_that_may_manage(site, monkeypatch):
         "half_life_hours=0",
     ):
         assert Client().get(f"/v1/reports/attribution?{wrong}", headers=from_key).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code", "cure"),
+    [
+        ("placement=heroo", 404, "unknown_placement", "Did you mean 'hero'?"),
+        ("placement=%00", 404, "unknown_placement", "There are: hero"),
+        ("placment=hero", 400, "invalid_parameter", "Did you mean 'placement'?"),
+        ("days=7", 400, "invalid_parameter", "There are: by, touches, since"),
+    ],
+)
+def test_a_name_that_the_report_does_not_know_is_refused_with_the_nearest(site, monkeypatch, query, status, code, cure):
+    monkeypatch.setattr(reading, "holder", site.holder)
+    answer = Client().get(f"/v1/reports/attribution?{query}", headers={"authorization": f"Bearer {site.key}"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code)
+    assert cure in error["message"]
+
+
+def test_a_placement_that_is_gone_is_reported_on_while_its_figures_are_there(history):
+    assert not attributing.known("sid")
+    while count_new():
+        pass
+    Placement.objects.filter(key="side").delete()
+    assert attributing.known("side")
+    with pytest.raises(CommandError, match="There is no placement 'sid'"):
+        call_command("attribution", "--placement", "sid")
+
+
+def test_a_conversion_before_its_decision_is_credited_to_what_was_seen_before_it(db):
+    somebody = Customer.objects.create(key="c")
+    seen, later = decide(1, somebody, "a", 20), decide(2, somebody, "b", 8)
+    follow(seen, "impression", 20)
+    follow(later, "conversion", 10, 5)
+    report = attributed(Asked(*SPAN))
+    assert (report.values["last"], set(report.touched)) == ({"a": 5}, {"a"})
+
+
+def test_a_conversion_a_little_before_its_decision_is_one_of_a_clock_that_differs(db):
+    late = decide(2, Customer.objects.create(key="c"), "b", 8)
+    follow(late, "conversion", 8.08, 5)
+    assert attributed(Asked(*SPAN)).values["last"] == {"b": 5}

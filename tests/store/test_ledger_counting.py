@@ -176,7 +176,8 @@ KINDS = ("impression", "click", "conversion", "value")
 
 
 def in_time(one: Decision, what: str, at: datetime) -> bool:
-    return one.windows is None or at - one.at <= timedelta(hours=one.windows[KINDS.index(what)])
+    hours = (at - one.at) / timedelta(hours=1)
+    return hours >= -1 / 12 and (one.windows is None or hours <= one.windows[KINDS.index(what)])
 
 
 def shop(dice: random.Random) -> tuple[list[Decision], list[Outcome]]:

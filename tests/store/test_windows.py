@@ -15,6 +15,7 @@ from campaigns.models.windows import USUAL, usual, windows_of
 from decisioning.flows.explain import explained
 from decisioning.flows.learn import showings
 from decisioning.models import Decision, Outcome, Statistic
+from decisioning.models.decisions import TOLERANCE
 from decisioning.store import statistics
 from decisioning.store.counting import count_new
 from decisioning.store.freeze import freeze
@@ -45,7 +46,7 @@ def test_each_kind_has_its_window_whose_end_is_within_it(db, number, what):
 @given(
     st.none() | st.lists(st.integers(0, 3), min_size=4, max_size=4),
     st.sampled_from(KINDS),
-    st.integers(-1, 4).map(lambda hours: timedelta(hours=hours)),
+    st.integers(-1, 4).map(lambda hours: timedelta(hours=hours)) | st.just(-TOLERANCE),
 )
 def test_a_row_says_the_same_as_the_database(db, windows, what, later):
     made = Decision(at=datetime(2026, 1, 1, tzinfo=UTC), windows=windows)
@@ -54,6 +55,16 @@ def test_a_row_says_the_same_as_the_database(db, windows, what, later):
 
 def test_a_decision_without_windows_is_credited_with_all_that_follows(db):
     assert allows(None, "click", 10_000)
+
+
+@pytest.mark.parametrize("windows", [None, [0, 1, 2, 3]])
+def test_what_lies_before_a_decision_counts_for_it_only_as_far_as_clocks_differ(db, windows):
+    minutes = TOLERANCE / timedelta(minutes=1)
+    assert all(allows(windows, kind, -minutes / 60) for kind in KINDS)
+    assert not any(allows(windows, kind, -(minutes + 0.1) / 60) for kind in KINDS)
+    made = Decision(at=datetime(2026, 1, 1, tzinfo=UTC), windows=windows)
+    assert made.in_time("value", made.at - TOLERANCE)
+    assert not made.in_time("value", made.at - TOLERANCE - timedelta(seconds=1))
 
 
 def test_a_placements_own_window_stands_above_that_of_all_which_stands_above_the_usual(db):
@@ -120,6 +131,29 @@ def test_the_page_of_traffic_says_how_many_came_late(site, made, admin_client):
     assert "1 outcomes came after their window" in page
     page = admin_client.get(reverse("admin:decisioning_decision_change", args=[made.pk])).content.decode()
     assert "after its window: kept, and credited to nothing" in page
+
+
+def test_what_is_dated_before_its_decision_is_answered_kept_counted_and_credited_to_nothing(site, made, admin_client):
+    before = made.at - timedelta(hours=30)
+    assert not report(site, "impression", "seen", timestamp=before.isoformat())
+    assert not report(site, "conversion", "bought", timestamp=before.isoformat(), value=5)
+    assert report(site, "click", "clicked", timestamp=(made.at - TOLERANCE).isoformat())
+    while count_new():
+        pass
+    content = made.items[0]["key"]
+    rows = Statistic.objects.filter(part="all", content=content)
+    assert rows.values_list("impressions", "clicks", "conversions", "value").get() == (0, 1, 0, 0)
+    # In the hour of the decision: nobody looks where the sender's clock stands.
+    assert statistics.tallies("early", made.at - timedelta(hours=1)) == {"hero": (2, 0)}
+    assert statistics.tallies("outcomes", made.at - timedelta(hours=1)) == {"early": (2, 0)}
+    told = {one["type"]: one["attributed"] for one in explained(made.pk)["outcomes"]}
+    assert told == {"impression": False, "conversion": False, "click": True}
+    page = admin_client.get(reverse("admin:decisioning_decision_change", args=[made.pk])).content.decode()
+    assert page.count("dated before the decision: kept, and credited to nothing") == 2
+    page = admin_client.get(reverse("admin:decisioning_traffic_changelist")).content.decode()
+    assert "2 outcomes are dated before their decision" in page and "a clock is wrong" in page
+    rebuild()
+    assert rows.values_list("impressions", "clicks", "conversions", "value").get() == (0, 1, 0, 0)
 
 
 def test_the_documented_windows_are_the_usual_ones():

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from decisioning.config import clock
 from decisioning.flows.credit import LONGEST, report_of
 from decisioning.learning.attribution import TITLES
-from decisioning.store.attributing import Asked, By, Seen
+from decisioning.store.attributing import Asked, By, Seen, known
 
 
 class Command(BaseCommand):
@@ -35,6 +35,8 @@ class Command(BaseCommand):
         hours = options["lookback_hours"]
         if hours is not None and not 0.01 <= hours <= 24 * 366:
             raise CommandError("--lookback-hours is a number of hours from 0.01 to 8784.")
+        if options["placement"] and not known(options["placement"]):
+            raise CommandError(f"There is no placement {options['placement']!r}; the admin lists them by their keys.")
         now = clock.now()
         since = now - timedelta(days=options["days"])
         asked = Asked(since, now, options["by"], options["touches"], hours, options["placement"])
@@ -45,9 +47,10 @@ class Command(BaseCommand):
         self._print(report, "value" if options["value"] else "conversions")
 
     def _print(self, report: dict[str, Any], what: str) -> None:
-        self.stdout.write(f"{report['by']:<30}" + "".join(f"{title:>16}" for title in TITLES.values()))
+        wide = max([30, *(len(row["channel"]) + 2 for row in report["channels"])])
+        self.stdout.write(f"{report['by']:<{wide}}" + "".join(f"{title:>16}" for title in TITLES.values()))
         for row in report["channels"]:
             figures = "".join(f"{row['models'][model][what]:>16,.2f}" for model in TITLES)
-            self.stdout.write(f"{row['channel'][:29]:<30}{figures}")
+            self.stdout.write(f"{row['channel']:<{wide}}{figures}")
         given, kept = report["attributed"][what], report["unattributed"][what]
         self.stdout.write(f"{what}: {given:,} attributed, {kept:,} without a touch whose window was open")
