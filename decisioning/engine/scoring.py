@@ -156,7 +156,8 @@ def _alike(
 ) -> Scores | None:
     """Rates raised by likeness to contents the customer clicked: rate × (1 + similarity); None where none is alike."""
     clicked = facts.get(CLICKED)
-    known = [key for key in clicked if key in prepared.contents] if isinstance(clicked, list | tuple) else []
+    listed = clicked if isinstance(clicked, list | tuple) else ()
+    known = [key for key in listed if isinstance(key, str) and key in prepared.contents]
     if not known:
         return None
     traits = [traits_of(prepared.contents[key]) for key in known]

@@ -180,7 +180,8 @@ def test_a_cold_start_says_what_it_stands_on():
     rates = {"lapsing": {"apple": 0.9}}
     assert basis(customer(segments=("lapsing",))) == ("segment prior: Lapsing shoppers", "apple")
     assert basis(customer({"clicked_contents": ["avocado"]})) == ("content similarity: avocado", "avocado")
-    assert basis(customer({"clicked_contents": ["no longer"]})) == ("popularity, smoothed", "cherry")
+    for odd in (["no longer"], [["avocado"], {}, None, 3], "avocado", 7):
+        assert basis(customer({"clicked_contents": odd})) == ("popularity, smoothed", "cherry")
     rates = {"device=kiosk": {"banana": 0.8}}
     assert basis(None) == ("context prior: device=kiosk", "banana")
     rates = {}
