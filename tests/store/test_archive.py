@@ -35,14 +35,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("archive_folder", "
 HISTORIES = needs([parse('COUNT("Product Viewed" WHERE price > 5) IN LAST 30 DAYS > 0 AND LAST(purchase.size) = "L"')])
 NAMES = ("Order Completed", "Product Viewed", "purchase", "Coupon Redeemed", "Products Searched", "Product Added")
 DICE = random.Random(20260302)
-BUCKETS = 4
 
 
 @pytest.fixture(autouse=True)
 def few_buckets(monkeypatch):
     """Each bucket is read, joined and computed on its own: four tell what sixteen do, in a quarter of the time."""
     for module in (parts, shelving, reading, archive):
-        monkeypatch.setattr(module, "BUCKETS", BUCKETS)
+        monkeypatch.setattr(module, "BUCKETS", 4)
 
 
 def event(number: int, now: datetime, user: str, **more: Any) -> Any:
@@ -77,7 +76,7 @@ def write(**more: Any) -> archive.Written:
 def from_archive(now: datetime) -> pl.DataFrame:
     """Everybody's facts, bucket by bucket."""
     words = profile.vocabulary()
-    found = [archive.bucket_facts(bucket, now, words, HISTORIES) for bucket in range(BUCKETS)]
+    found = [archive.bucket_facts(bucket, now, words, HISTORIES) for bucket in range(parts.BUCKETS)]
     return together(found).sort("customer_id")
 
 
@@ -121,7 +120,7 @@ def test_facts_are_those_of_the_log_after_merges_and_an_undo_across_buckets(now)
     profile.keep(profile.learn(now), now)
     write()
     ids = [Identity.objects.get(value=user).customer_id for user in users]
-    assert len({pk % BUCKETS for pk in ids}) == BUCKETS
+    assert len({pk % parts.BUCKETS for pk in ids}) == parts.BUCKETS
     for step in range(0, 24, 2):
         unite.merge(ids[step], ids[step + 1], None, now)
     assert agree(now)
@@ -258,7 +257,7 @@ def test_many_small_files_become_one_and_stay_readable_meanwhile(now):
     for number in range(parts_written := 10):
         take(now, event(number, now, "u-1", name="Order Completed"))
         write()
-    reader = Bucket(Customer.objects.get().pk % BUCKETS)
+    reader = Bucket(Customer.objects.get().pk % parts.BUCKETS)
     old = list(parts.live())
     assert sum(part.table == parts.RAW for part in old) == parts_written
     assert archive.tidy(datetime.now(UTC)).merged == 1
@@ -337,7 +336,7 @@ def test_with_another_number_of_buckets_all_is_written_anew(now, archive_folder:
 def test_only_the_tables_and_columns_that_are_asked_for_are_read(now):
     take(now, *(event(number, now, "u-1") for number in range(12)))
     write()
-    found = Bucket(Customer.objects.get().pk % BUCKETS).prepared({"orders": ["customer_id", "at", "total"]})
+    found = Bucket(Customer.objects.get().pk % parts.BUCKETS).prepared({"orders": ["customer_id", "at", "total"]})
     assert found.orders.columns == ["customer_id", "at", "total"]
     assert (found.orders.height, found.events.height) == (2, 0)
 
@@ -346,7 +345,7 @@ def test_raw_events_of_some_names_are_those_of_the_log(now):
     take(now, *(event(number, now, f"u-{number % 9}") for number in range(60)))
     write()
     take(now, *(event(number, now, f"u-{number % 9}") for number in range(60, 80)))
-    found = pl.concat([Bucket(bucket).raw_events({"purchase", "Product Viewed"}) for bucket in range(BUCKETS)])
+    found = pl.concat([Bucket(bucket).raw_events({"purchase", "Product Viewed"}) for bucket in range(parts.BUCKETS)])
     log = profile.read_events().filter(pl.col("name").is_in(["purchase", "Product Viewed"]))
     assert found.select(log.columns).sort("message_id").equals(log.sort("message_id"))
 
@@ -356,7 +355,7 @@ def test_computed_facts_of_a_run_are_gathered(now):
     write()
     with pytest.raises(FileNotFoundError):
         archive.gathered("run-1")
-    assert sum(archive.compute("run-1", bucket, now) for bucket in range(BUCKETS)) == 20
+    assert sum(archive.compute("run-1", bucket, now) for bucket in range(parts.BUCKETS)) == 20
     expected = facts_frame(profile.read_events(), profile.read_customers(), now, profile.vocabulary())
     assert archive.gathered("run-1").sort("customer_id").equals(expected.sort("customer_id"))
 
