@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,13 +17,15 @@ from campaigns.models import Content, Placement
 
 from ..learning import dataset
 from ..learning.bench import Champion, Question
+from ..learning.card import card
+from ..learning.choosing import chosen_kind
 from ..learning.contest import Contest, contest
 from ..learning.evaluation import auc
 from ..learning.examining import AUC, Figure
 from ..learning.family import CHANCE, ORDER, UPLIFT, VALUE
 from ..learning.gate import Verdict, judge
 from ..learning.scorer import Scorer, Trees
-from ..learning.training import column_of, train
+from ..learning.training import Ingredients, column_of, train
 from ..learning.treating import facts_in
 from ..learning.verifying import golden
 from ..models import Artefact
@@ -46,7 +48,8 @@ class Terms:
 
     Without a split it is the moment before which four fifths were shown. `since` leaves out what was shown before the
     log began. `objective` is "click", "conversion" or "value"; without one it is the placement's. `task` and `scorer`
-    choose what learns it (see `kind_of`). `baseline` is a fact whose AUC is told beside; else, the best constant's is.
+    choose what learns it (see `kind_of`; without either, `choosing` does).
+    `baseline` is a fact whose AUC is told beside; else, the best constant's is.
     """
 
     split: datetime | None = None
@@ -65,10 +68,8 @@ def train_scorer(now: datetime, terms: Terms) -> Artefact:
     """
     known = usable(now)
     parts, judged = ingredients(known), of_placement(known, terms.placement)
-    kind, objective = kind_of(terms.task, terms.scorer), objective_of(terms)
-    question = Question(
-        terms.split or _moment(judged), now, objective, kind, terms.since, tuple(settings.SENSITIVE_FACTS)
-    )
+    question = _asked(now, terms, known, judged, parts)
+    kind, objective = question.kind, question.objective
     champion = artefacts.active(Artefact.Kind.SCORER)
     found = contest(known, judged, parts, question, _met(champion))
     scorer = train(known, parts, now, since=terms.since, objective=objective, kind=kind)
@@ -84,6 +85,21 @@ def train_scorer(now: datetime, terms: Terms) -> Artefact:
     )
     _let_through(artefact, found)
     return artefact
+
+
+def _asked(now: datetime, terms: Terms, known: pl.DataFrame, judged: pl.DataFrame, parts: Ingredients) -> Question:
+    """What is learned, by the scorer that is named or, where none is, by the one that earlier showings ask for."""
+    question = Question(
+        terms.split or _moment(judged),
+        now,
+        objective_of(terms),
+        kind_of(terms.task, terms.scorer),
+        terms.since,
+        tuple(settings.SENSITIVE_FACTS),
+    )
+    if terms.task or terms.scorer:
+        return question
+    return replace(question, kind=chosen_kind(known, judged, parts, question))
 
 
 def _window(rows: pl.DataFrame) -> tuple[datetime, datetime]:
@@ -129,11 +145,12 @@ def kind_of(task: str | None, name: str | None) -> type[Scorer]:
 
 
 def objective_of(terms: Terms) -> str:
-    """What is to be brought about: as said, else as the placement has it."""
+    """What is to be brought about: as said, else as the placement has it, or all of them where none is named."""
     if terms.objective:
         return terms.objective
-    found = Placement.objects.filter(key=terms.placement).values_list("objective", flat=True).first()
-    return found or dataset.CONVERSION
+    placements = Placement.objects.filter(key=terms.placement) if terms.placement else Placement.objects.all()
+    found = set(placements.values_list("objective", flat=True))
+    return found.pop() if len(found) == 1 else dataset.CONVERSION
 
 
 def _moment(frame: pl.DataFrame) -> datetime:
@@ -166,7 +183,13 @@ def _metrics(found: Contest, rows: pl.DataFrame, terms: Terms, question: Questio
         "scorer": f"{found.scorer.kind} ({found.scorer.task})",
         "split": question.split.isoformat(),
         "backtest": found.to_dict(),
+        **_carded(found),
     }
+
+
+def _carded(found: Contest) -> dict[str, Any]:
+    """The card of the backtest's scorer on rows it has not seen; of chances only, for it tells what of each came."""
+    return {"card": card(found.scorer, found.tested)} if found.scorer.task == CHANCE and len(found.tested) else {}
 
 
 def found_outcomes(rows: pl.DataFrame, objective: str) -> int:

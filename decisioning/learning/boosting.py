@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from decisioning.learning import distributed
 from decisioning.learning.family import CHANCE, ORDER, Chances, Labels, Scorer
 from decisioning.learning.features import Matrix
 from decisioning.learning.later import Later
@@ -79,12 +80,24 @@ class Boosted(Scorer):
         self.learn_rates(y, contents, weights)
         early, late = parts(at, groups, len(y))
         self.trees_ = self.enough_trees(X, y, groups, weights, early, late)
-        booster = lightgbm.train(self.parameters(), self.rows(X, y, groups, weights), self.trees_)
-        # The number of threads changes no tree; without it the text is the same for any.
-        self.text_ = booster.model_to_string().replace(f"[num_threads: {self.threads}]", "[num_threads: 1]")
+        self.begin(X, y, groups, weights)
+        self.text_ = self.grown(X, y, groups, weights)
         self.booster_ = lightgbm.Booster(model_str=self.text_)
         self.settle(X, y, weights)
         return self
+
+    def grown(self, X: Matrix, y: Labels, groups: Groups, weights: Weights) -> str:
+        """LightGBM's text of as many trees as are enough."""
+        booster = lightgbm.train(self.parameters(), self.rows(X, y, groups, weights), self.trees_)
+        # The number of threads changes no tree; without it the text is the same for any.
+        return booster.model_to_string().replace(f"[num_threads: {self.threads}]", "[num_threads: 1]")
+
+    def begin(self, X: Matrix, y: Labels, groups: Groups, weights: Weights) -> None:
+        """What is learned of rows before trees are grown on them."""
+
+    def start(self, X: Matrix) -> Chances | None:
+        """What the trees are added to, a row; nothing where they stand alone."""
+        return None
 
     def settle(self, X: Matrix, y: Labels, weights: Weights) -> None:
         """What is learned of the trees' scores once they stand, on the rows they were taught by."""
@@ -107,8 +120,8 @@ class Boosted(Scorer):
 
     def rows(self, X: Matrix, y: Labels, groups: Groups = None, weights: Weights = None) -> "lightgbm.Dataset":
         params = {"verbose": -1, "max_bin": 63}
-        group = sizes(groups, self.task)
-        return lightgbm.Dataset(X, y, weight=weights, group=group, free_raw_data=False, params=params)
+        more: dict[str, Any] = {"group": sizes(groups, self.task), "init_score": self.start(X)}
+        return lightgbm.Dataset(X, y, weight=weights, free_raw_data=False, params=params, **more)
 
     def parameters(self) -> dict[str, Any]:
         ruled = {"monotone_constraints": [self.monotone.get(name, 0) for name in self.schema.names]}
@@ -161,11 +174,17 @@ class Boosted(Scorer):
 
 
 class Trees(Boosted):
-    """The chance of a success."""
+    """The chance of a success; grown by the workers of a Dask cluster where there is one (see `distributed`)."""
 
     kind = "trees"
     task = CHANCE
     objective, metric = "binary", "binary_logloss"
+
+    def grown(self, X: Matrix, y: Labels, groups: Groups, weights: Weights) -> str:
+        address = distributed.scheduler()
+        if address is None:
+            return super().grown(X, y, groups, weights)
+        return distributed.grown(address, X, y, self.parameters(), self.trees_, weights)
 
     def said(self, raw: Chances) -> Chances:
         return raw

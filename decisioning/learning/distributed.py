@@ -7,6 +7,7 @@ to the byte. Source:
 https://lightgbm.readthedocs.io/en/stable/Parallel-Learning-Guide.html#dask
 """
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,6 +22,7 @@ dask_array = Later("dask.array")
 distributed = Later("distributed")
 lightgbm_dask = Later("lightgbm.dask")
 
+ADDRESS: Final = "DASK_SCHEDULER_ADDRESS"
 SECONDS: Final = 10  # until a scheduler that does not answer is given up
 # What scikit-learn's interface, the only one over Dask, calls LightGBM's own names.
 NAMES: Final = {
@@ -34,6 +36,11 @@ NAMES: Final = {
 ASIDE: Final = frozenset({"objective", "metric", "num_threads"})  # a worker's threads are its own affair
 # Who took part is no part of what was learned, and no address of a worker belongs into an artefact.
 WHERE: Final = re.compile(r"^\[(machines|local_listen_port|num_machines|time_out|num_threads): .*\]\n", re.MULTILINE)
+
+
+def scheduler() -> str | None:
+    """The address of the cluster's scheduler, as the environment of the training process names it; None: train here."""
+    return os.environ.get(ADDRESS) or None
 
 
 def grown(

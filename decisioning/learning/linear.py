@@ -116,6 +116,13 @@ class Logistic(Scorer):
         line = (self._columns(X) * self.coefficients_).sum(axis=1) + self.intercept_
         return 1 / (1 + np.exp(-np.clip(line, -35.0, 35.0)))
 
+    def shares(self, row: Matrix) -> Floats:
+        """(features,) what each feature of one row adds to the log-odds, beside a customer of mean values."""
+        widths = [len(column.levels) or 1 for column in self.schema.columns]
+        owners = np.r_[np.repeat(np.arange(len(widths)), widths), np.arange(len(widths))]
+        shares = (self._columns(row) * self.coefficients_)[0]
+        return np.bincount(owners, shares, len(widths)).astype(np.float64)
+
     def score(self, X: Matrix, schema_hash: str, contents: Sequence[str] = ()) -> Chances:
         self.expect(X, schema_hash)
         return self._chances(X)

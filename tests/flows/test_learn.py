@@ -53,6 +53,19 @@ def test_a_scorer_that_has_learned_something_is_put_to_work(shop, now):
     assert {"AUC against the best constant choice", "calibration", "latency"} <= checks(scorer).keys()
     assert (scorer.since, scorer.parent, scorer.former) == (learn.showings(now)["shown_at"].min(), None, None)
     assert len(scorer.golden["scores"]) == learn.GOLDEN_ROWS + 1
+    card = scorer.metrics["card"]
+    assert card["rows"] == scorer.metrics["backtest"]["tested_rows"]
+    assert card["importance"][0]["name"] in {"orders_365d", "spend_365d"}
+
+
+def test_a_scorer_taught_by_twenty_outcomes_is_refused_for_lack_of_data(shop, now):
+    show(shop, now)
+    found = list(Outcome.objects.filter(kind="conversion").order_by("at", "message_id").values_list("pk", flat=True))
+    kept = found[:: len(found) // 20][:20]
+    Outcome.objects.filter(kind="conversion").exclude(pk__in=kept).delete()
+    scorer = learn.train_scorer(now, TERMS)
+    assert (scorer.active, scorer.metrics["conversions"]) == (False, 20)
+    assert "not enough data" in scorer.metrics["refused"]
 
 
 def test_a_scorer_no_better_than_chance_is_kept_but_not_used(shop, now):

@@ -1,13 +1,15 @@
 """The shares of a chance: they sum to its logit, name what was read, and a scorer of constants has none."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from decisioning.learning.contributions import contributions, logit
+from decisioning.learning.family import made
 from decisioning.learning.features import learn_schema, paired_matrix
-from decisioning.learning.scorer import Prior, Scorer, Trees
+from decisioning.learning.scorer import Careful, Forest, Logistic, Order, Prior, Scorer, Trees
 
 from .shop import CROSSES, KINDS, OFFERS, showings
 
@@ -19,23 +21,48 @@ WHO = [
 
 
 @pytest.fixture(scope="module")
-def trees() -> Trees:
+def taught() -> Callable[..., Scorer]:
+    """Fits a kind of scorer to the shop's showings."""
     rows = showings()
     facts = [dict(row) for row in rows.select(*KINDS, "share_dairy", "share_meat").iter_rows(named=True)]
     schema = learn_schema(KINDS, facts, OFFERS, CROSSES)
     place = {offer.key: number for number, offer in enumerate(OFFERS)}
     X = paired_matrix(schema, facts, OFFERS, [place[key] for key in rows["content_key"]])
     y = rows["converted_at"].is_not_null().to_numpy().astype(np.int8)
-    return Trees(schema).fit(X, y, rows["content_key"].to_list())
+    slates = np.arange(len(y)) // 6
+    return lambda kind, **more: made(kind, schema, **more).fit(X, y, rows["content_key"].to_list(), groups=slates)
+
+
+@pytest.fixture(scope="module")
+def trees(taught) -> Trees:
+    return taught(Trees)
+
+
+@pytest.fixture(scope="module", params=[Trees, Forest, Logistic, Order, Careful])
+def scorer(request, taught) -> Scorer:
+    return taught(request.param)
 
 
 @pytest.mark.parametrize("facts", WHO)
 @pytest.mark.parametrize("offer", OFFERS[:3])
-def test_base_and_shares_sum_to_the_log_odds_of_the_chance_given(trees, facts, offer):
-    told = contributions(trees, facts, offer)
-    assert told.chance == trees.score_contents(facts, [offer])[0]
+def test_base_and_shares_sum_to_the_log_odds_of_the_chance_given(scorer, facts, offer):
+    told = contributions(scorer, facts, offer)
+    assert told.chance == scorer.score_contents(facts, [offer])[0]
     assert math.isclose(told.base + sum(factor.share for factor in told.factors), told.log_odds, abs_tol=1e-6)
     assert math.isclose(1 / (1 + math.exp(-told.log_odds)), told.chance, abs_tol=1e-9)
+
+
+def test_the_base_is_the_same_for_everybody(scorer):
+    """So shares hold all that tells customers apart, of every kind of scorer."""
+    bases = {round(contributions(scorer, facts, OFFERS[0]).base, 6) for facts in WHO}
+    assert len(bases) == 1
+    assert contributions(scorer, WHO[0], OFFERS[0]).factors
+
+
+def test_a_scorer_that_nothing_vouches_for_has_a_base_alone(taught):
+    careful = taught(Careful)
+    careful.weight_ = 0.0
+    assert contributions(careful, WHO[0], OFFERS[0]).factors == ()
 
 
 def test_factors_come_largest_first_with_the_values_that_were_read(trees):

@@ -6,7 +6,7 @@ import distributed
 import numpy as np
 import pytest
 
-from decisioning.learning.distributed import grown
+from decisioning.learning.distributed import ADDRESS, grown
 from decisioning.learning.evaluation import auc
 from decisioning.learning.schema import Column, FeatureSchema
 from decisioning.learning.scorer import Trees
@@ -27,17 +27,18 @@ def rows(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return X, (X[:, 0] + X[:, 1] * X[:, 2] + rng.normal(size=ROWS) > 1).astype(np.int8)
 
 
-def test_two_workers_learn_what_one_machine_learns(address: str) -> None:
+def test_two_workers_learn_what_one_machine_learns(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = rows(1)
     schema = FeatureSchema([Column(f"f{n}", "fact", f"f{n}") for n in range(WIDTH)])
+    monkeypatch.delenv(ADDRESS, raising=False)
     here = Trees(schema).fit(X, y)
-    text = grown(address, X, y, here.parameters(), here.trees_)
-    there = Trees.restored(schema, {"text": text, "trees": here.trees_})
+    monkeypatch.setenv(ADDRESS, address)
+    there = Trees(schema).fit(X, y)
     later, outcomes = rows(2)
     ours, theirs = (auc(outcomes, scorer.score(later, schema.hash)) for scorer in (here, there))
     assert ours > 0.8
     assert abs(ours - theirs) <= 0.002
-    assert "127.0.0.1" not in text
+    assert "127.0.0.1" not in there.text_
 
 
 def test_a_scheduler_that_is_not_there_is_named_with_the_cure() -> None:
