@@ -11,11 +11,12 @@ from campaigns.models import Content, Placement
 from campaigns.models.windows import usual, windows_of
 
 from ..customers import profile
-from ..customers.facts.catalogue import learnt_crosses, learnt_facts
+from ..customers.facts.catalogue import built_in_facts, learnt_crosses, learnt_facts
 from ..customers.facts.custom import learnt
 from ..customers.facts.histories import customs
 from ..customers.quality.asked import policies
 from ..engine.context import TELLING, context_facts
+from ..learning.declared import undeclared
 from ..learning.history import OUTCOMES, PERIODS, Extras
 from ..learning.training import Ingredients
 from ..models import Decision
@@ -35,6 +36,10 @@ SELECT d.id, item->>'key' AS content_key, coalesce((item->>'rank')::float8::int,
 FROM decisioning_decision d CROSS JOIN LATERAL jsonb_array_elements(d.items) WITH ORDINALITY AS items(item, place)
 WHERE d.customer_id IS NOT NULL AND d.at <= %s
 """
+# Facts that came with a log, of so many decisions as tell what there is.
+BROUGHT: Final = (
+    "SELECT facts::text FROM decisioning_decision WHERE source = 'import' ORDER BY md5(id::text) LIMIT 2000"
+)
 # What followed by then, each kind within its window.
 FOLLOWED: Final = """
 SELECT d.id, o.content AS content_key, bool_or(o.kind = 'impression')::int AS seen,
@@ -138,10 +143,17 @@ def _moments(decisions: pl.DataFrame) -> pl.DataFrame:
 
 
 def ingredients(frame: pl.DataFrame) -> Ingredients:
-    """The facts, crosses, contents and policies a scorer for these showings is made from."""
-    words = profile.vocabulary()
+    """The facts, crosses, contents and policies a scorer for these showings is made from.
+
+    Facts are those of the catalogue, and what an imported log brought along that no catalogue knows.
+    """
+    words, own = profile.vocabulary(), customs()
     keys = frame["content_key"].unique().to_list()
     contents = list(Content.objects.filter(key__in=keys).order_by("key"))
-    facts = learnt_facts(words) | learnt(customs())
+    known = {*(fact.name for fact in built_in_facts(words)), *(fact.name for fact in own.facts)}
+    with connection.cursor() as cursor:
+        cursor.execute(BROUGHT)
+        brought = undeclared((text for (text,) in cursor), known)
+    facts = learnt_facts(words) | learnt(own) | brought
     extras = Extras((*TELLING, *PERIODS), tuple(OUTCOMES), likeness=True, position=True)
     return Ingredients(facts, learnt_crosses(words), contents, policies(), extras)

@@ -66,7 +66,9 @@ class Bench:
         shown = scorer.treatment.showings(self.test if rows is None else rows)
         contents = self.ingredients.contents
         found = label(scorer.schema, shown, contents, objective=self.question.objective, log=self.showings)
-        return found, np.asarray(scorer.score(served(scorer.schema, found.X), scorer.schema.hash), np.float64)
+        rows_as_served = served(scorer.schema, found.X)
+        scores = scorer.score(rows_as_served, scorer.schema.hash, found.contents)
+        return found, np.asarray(scores, np.float64)
 
     def against(
         self, champion: Champion | None, seen: Seen, scores: Floats, scorer: Scorer, rng: np.random.Generator

@@ -1,8 +1,8 @@
 """Rows and the settings of boosted trees come in; the same trees, grown by the workers of a Dask cluster, come out.
 
 For rows that one machine trains on too slowly. Each worker keeps its part and only histograms travel (LightGBM's
-data-parallel learner; Meng et al. 2016). Early stopping does not work there: the number of trees is fixed beforehand,
-on a sample that fits one machine. Which rows a worker gets is chance, so the trees are as good again but not the same
+data-parallel learner; Meng et al. 2016). Early stopping does not work there: the number of trees is fixed beforehand.
+Which rows a worker gets is chance, so the trees are as good again but not the same
 to the byte. Source:
 https://lightgbm.readthedocs.io/en/stable/Parallel-Learning-Guide.html#dask
 """

@@ -94,6 +94,14 @@ def test_a_challenger_that_is_no_better_than_the_champion_is_refused_until_a_per
         promote.rollback()
 
 
+def test_a_scorer_that_knows_contents_by_name_is_told_them_when_it_is_judged(shop, now):
+    show(shop, now)
+    kept = learn.train_scorer(now, learn.Terms(placement="mail", scorer="uplift-t"))
+    assert kept.metrics["scorer"] == "uplift-t (uplift)"
+    assert not kept.active
+    assert "nothing tells whether it is better" in kept.metrics["refused"]
+
+
 def test_groups_of_a_sensitive_fact_must_fare_alike(shop, now, settings):
     settings.SENSITIVE_FACTS = ["generation"]
     show(shop, now)

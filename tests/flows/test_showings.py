@@ -113,3 +113,15 @@ def test_what_a_merged_customer_saw_is_its_successors(person, now):
     other = Customer.objects.create(key="c-2", merged_into=person)
     follow(decide(1, now - HOUR, other), "click", "a", timedelta(minutes=1))
     assert set(showings(now)["customer_id"]) == {person.pk}
+
+
+def test_facts_that_only_an_imported_log_knows_are_learned_from(person, now):
+    """Those of our own decisions are the catalogue's: what it does not know any more, customers do not have."""
+    odd = {"newbie": True, "town": "Ulm", "orders": 4, "same": 1, "mixed": "a", "list": [1], "orders_365d": 3}
+    even = {"newbie": False, "town": "Bonn", "orders": 9, "same": 1, "mixed": 2, "list": [2], "orders_365d": 4}
+    for number, facts in enumerate((odd, even), 1):
+        decide(number, now - number * HOUR, person, facts=facts, source="import")
+        decide(number + 10, now - number * HOUR, person, facts={"forgotten": number})
+    kinds = ingredients(showings(now)).kinds
+    assert (kinds["newbie"], kinds["town"], kinds["orders_365d"]) == ("number", "category", "number")
+    assert not kinds.keys() & {"orders", "same", "mixed", "list", "forgotten"}

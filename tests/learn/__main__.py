@@ -1,6 +1,6 @@
 """Comes in: names of data sets (none: all) and where files are. Goes out: a table, then one JSON object a line.
 
-    python -m tests.learn [openbandit] [ranklens] [hillstrom] [--ranklens FILE] [--hillstrom FILE]
+    python -m tests.learn [coupons] [openbandit] [ranklens] [hillstrom] [--ranklens FILE] [--hillstrom FILE]
 
 What is not given, or not installed, is skipped, and says so. The exit code is 1 when a figure is not as wanted.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.learn.bandit import openbandit
 from tests.learn.commands import hillstrom, ranklens
+from tests.learn.coupons import coupons
 from tests.learn.figure import Figure, table
 
 Report = Callable[[argparse.Namespace], Iterable[Figure]]
@@ -28,6 +29,7 @@ def given(word: str, report: Callable[[Path], Iterable[Figure]]) -> Report:
 
 
 REPORTS: dict[str, Report] = {
+    "coupons": lambda options: coupons(),
     "openbandit": lambda options: openbandit(),
     "ranklens": given("ranklens", ranklens),
     "hillstrom": given("hillstrom", hillstrom),

@@ -40,6 +40,8 @@ facts.channel = "channel"
 """
 KEPT: Final = "keep the best constant choice"
 OUTCOMES: Final = ("click", "conversion", "value")
+SPLITS: Final = 20
+SPLIT_BY: Final = ("trees", "logistic", "uplift-t")
 
 
 class Product:
@@ -52,8 +54,12 @@ class Product:
 
     def manage(self, *words: str) -> str:
         """What it says; `RuntimeError` with its last words where it fails."""
-        command = [sys.executable, "manage.py", *words]
+        return self.run("manage.py", *words)
+
+    def run(self, *words: str) -> str:
+        """The same of anything that Python runs."""
         together = os.environ | self.variables
+        command = [sys.executable, *words]
         done = subprocess.run(command, cwd=REPOSITORY, env=together, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(words)} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
@@ -107,3 +113,15 @@ def hillstrom(path: Path) -> Iterator[Figure]:
             task = ("--task", "value") if objective == "value" else ()
             _, said, _ = product.train("--placement", "email", "--objective", objective, *task)
             yield Figure(f"Hillstrom {objective}", wanted=KEPT).judged(said.startswith(KEPT), said[:160])
+        yield from _splits(product)
+
+
+def _splits(product: Product) -> Iterator[Figure]:
+    """Learned and let through on one random half, judged on the other."""
+    told = product.run("-m", "tests.learn.splits", "email", "click", str(SPLITS), *SPLIT_BY)
+    rows = [json.loads(line) for line in told.splitlines()]
+    for scorer in SPLIT_BY:
+        through = [row for row in rows if row["scorer"] == scorer and row["promoted"]]
+        lost = sum(row["gain"] < 0 for row in through)
+        words = f"of {SPLITS} random halves; let through: {len(through)}"
+        yield Figure(f"Hillstrom {scorer}: let through and lost", lost, wanted="0").judged(lost == 0, words)
