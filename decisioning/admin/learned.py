@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import action, display
 
-from decisioning.console import card
+from decisioning.console import card, gate
 from decisioning.console.pages import ReadOnly, confirm, go_live
 from decisioning.console.tables import Row, rows_of, shown
 from decisioning.customers import profile
@@ -81,8 +81,10 @@ class ArtefactAdmin(ReadOnly):
     ) -> HttpResponse:
         """With the metrics as tables."""
         artefact = self.get_object(request, object_id)
-        tables = _tables(artefact.metrics) if artefact else []
-        more = {"tables": tables, "card": _card(artefact) if artefact else None}
+        more: dict[str, Any] = {"tables": [], "card": None, "gate": None}
+        if artefact:
+            found = gate.drawn(artefact.metrics.get(GATE), artefact.note, artefact.active)
+            more = {"tables": _tables(artefact.metrics), "card": _card(artefact), "gate": found}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
     @action(description="Activate", permissions=["activate"], icon="check_circle")
@@ -106,7 +108,7 @@ class ArtefactAdmin(ReadOnly):
         refused = f" The gate refused it: {artefact.metrics['refused']}" if artefact.metrics.get("refused") else ""
         page = {
             "title": f"Activate {artefact}?",
-            "text": f"It replaces the active {artefact.get_kind_display()} in every decision.{refused}",
+            "text": f"It replaces the active {artefact.get_kind_display()} in every decision from now on.{refused}",
             "button": "Activate",
         }
         return confirm(self, request, page, do, reverse("admin:decisioning_artefact_change", args=[object_id]))
@@ -151,11 +153,8 @@ def _tables(metrics: dict[str, Any]) -> list[tuple[str, list[Row]]]:
     """The metrics as tables: plain ones first, then one for each group."""
     groups = {name: value for name, value in metrics.items() if isinstance(value, dict) and name != CARD}
     plain = {name: value for name, value in metrics.items() if name not in groups and name != CARD}
-    gate = groups.pop(GATE, {})
+    groups.pop(GATE, None)
     named = [(name.capitalize(), rows_of(group)) for name, group in groups.items()]
-    if gate:
-        checks = [(one["name"], f"{'passed' if one['passed'] else 'failed'}: {one['words']}") for one in gate["checks"]]
-        named = [("Gate", [("verdict", gate["words"]), *checks]), *named]
     return [table for table in [("Metrics", rows_of(plain)), *named] if table[1]]
 
 

@@ -17,6 +17,7 @@ from decisioning.flows.rerun import CURRENT, SAME, replay_of
 from decisioning.models import Decision
 
 from .asked import SECONDS, Answer, Mark, Question, answer
+from .evaluated import earned
 from .replaying import difference_of
 from .telling import RUNG_COLOURS, customer_url, known, story
 
@@ -32,7 +33,10 @@ class DecisionAdmin(ReadOnly):
 
     def get_custom_urls(self) -> tuple[Any, ...]:
         """What there is beside the list and the page."""
-        return (("<uuid:pk>/replay/", "decisioning_decision_replay", self.replay),)
+        return (
+            ("<uuid:pk>/replay/", "decisioning_decision_replay", self.replay),
+            ("earned/", "decisioning_decision_earned", earned),
+        )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The newest decisions that fit what is asked."""

@@ -60,6 +60,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
             ("Decisions", "manage_search", "decisioning", "decision"),
             ("Traffic", "stacked_bar_chart", "decisioning", "traffic"),
             ("Attribution", "share_windows", "decisioning", "outcome"),
+            ("Would have earned", "savings", "decisioning", "decision"),
             ("Artefacts", "model_training", "decisioning", "artefact"),
             ("Snapshots", "photo_camera", "decisioning", "snapshot"),
         ],
@@ -75,7 +76,11 @@ GROUPS: list[tuple[str, list[Entry]]] = [
 ]
 
 # Entries that lead to another page of their model than its list.
-PLACES = {"Clustering": "admin:decisioning_artefact_clustering", "Live map": "admin:rules_segment_live"}
+PLACES = {
+    "Clustering": "admin:decisioning_artefact_clustering",
+    "Live map": "admin:rules_segment_live",
+    "Would have earned": "admin:decisioning_decision_earned",
+}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -98,7 +99,8 @@ class RuleAdmin(Publishing):
     language = {"text": Kind.RULE}
     inlines = [RevisionInline]
     fields = ["standing", "name", "key", "text", "priority", "placements", "starts_at", "ends_at", "active", "room"]
-    readonly_fields = ["standing", "room"]
+    fields = [*fields, "earned"]
+    readonly_fields = ["standing", "room", "earned"]
     autocomplete_fields = ["placements"]
     list_display = ["name", "key", "shown_state", "priority", "where", "revision"]
     list_filter = ["active", ("published", admin.EmptyFieldListFilter), "placements"]
@@ -155,6 +157,16 @@ class RuleAdmin(Publishing):
             return "Shown once the rule is saved."
         used = [f"{use.number:,} of {use.most:,} {use.what}" for use in rulebook.room(rule)]
         return ", ".join(used) or "The text cannot be read yet."
+
+    @display(description="What if?")
+    def earned(self, rule: Rule) -> str:
+        """A link to what the saved draft would have earned."""
+        if rule.pk is None:
+            return "Once the rule is saved: what it would have earned."
+        placement = rule.placements.values_list("key", flat=True).first()
+        query = {"policy": f"draft:{rule.key}", "placement": placement or ""}
+        url = f"{reverse('admin:decisioning_decision_earned')}?{urlencode(query)}"
+        return format_html('<a class="console-link" href="{}">What would this draft have earned?</a>', url)
 
     def goes_live(self, request: HttpRequest, form: ModelForm) -> bool:
         """A draft changes nothing; publishing does, and so do the switch and the name of a published rule."""

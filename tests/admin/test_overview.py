@@ -118,15 +118,17 @@ def test_the_gates_word_is_asked_back_before_it_is_overruled_and_the_former_scor
     old, new = shop["decisioning_artefact"], artefacts.keep("scorer", a_scorer(), "0" * 64, metrics, NOW)
     artefacts.activate(old, tried=True)
     page = f"/admin/decisioning/artefact/{new.pk}"
-    tables = dict(browser.get(f"{page}/change/").context["tables"])
-    assert tables["Gate"] == [("verdict", "keep the champion"), (check["name"], "failed: AUC gains nothing")]
+    shown = browser.get(f"{page}/change/")
+    assert "Gate" not in dict(shown.context["tables"]) and shown.context["gate"].words == "keep the champion"
+    assert "✗ failed" in shown.content.decode() and "against the gate" not in shown.content.decode()
     assert (
         "The gate refused it: keep the champion: AUC gains nothing" in browser.get(f"{page}/activate/").content.decode()
     )
     assert f"/{old.pk}/rollback/" not in browser.get(f"/admin/decisioning/artefact/{old.pk}/change/").content.decode()
     browser.post(f"{page}/activate/")
     assert Artefact.objects.get(active=True).note == "by mia in the admin"
-    assert f"/{new.pk}/rollback/" in browser.get(f"{page}/change/").content.decode()
+    overruled = browser.get(f"{page}/change/").content.decode()
+    assert f"/{new.pk}/rollback/" in overruled and "against the gate: “by mia in the admin”" in overruled
     assert "as it did before" in browser.get(f"{page}/rollback/").content.decode()
     assert "is active again" in browser.post(f"{page}/rollback/", follow=True).content.decode()
     assert Artefact.objects.get(active=True) == old
