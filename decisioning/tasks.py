@@ -22,6 +22,7 @@ from .flows import (
     define,
     describe,
     enlist,
+    guard,
     judge,
     learn,
     quality,
@@ -317,6 +318,12 @@ def watch_clusters() -> None:
     """Let the clusters follow those who changed, and look how far customers have drifted from them."""
     cluster.learn_from_recent(clock.now(), clock.now() - WATCHED)
     cluster.watch(clock.now())
+
+
+@shared_task
+def guard_scorer() -> None:
+    """Go back to the former scorer where the one in use brings less."""
+    guard.guard(clock.now())
 
 
 @shared_task

@@ -148,6 +148,7 @@ DEMO_SHOP = env.flag("DEMO_SHOP", False) and not STRICT
 LEDGER_MONTHS = env.whole("LEDGER_MONTHS", 0)
 # Facts whose groups (of age, of gender …) a scorer must treat alike before it is put to work, with commas.
 SENSITIVE_FACTS = env.words("SENSITIVE_FACTS")
+MANAGERS = [("", address) for address in env.words("ALERT_EMAILS")]
 # How long an identical request may be answered from Redis.
 REPLY_CACHE_SECONDS = env.whole("REPLY_CACHE_SECONDS", 5)
 # How long a decision waits for Redis before it goes on without what lies there.
