@@ -1,20 +1,25 @@
-"""A PostgreSQL that is stopped costs one bounded wait, then nothing at all, and is used again when it is back."""
+"""A PostgreSQL that is stopped costs one bounded wait, then nothing at all, and is used again when it is back.
+
+What a test expects to end well has a minute for it: machines are slow at times. What must end early waits for a server
+that stands still, so that it could not end otherwise.
+"""
 
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from django.db import OperationalError, connections, transaction
 
 from decisioning.config import environment
-from decisioning.store.deadline import Gate, bounded
+from decisioning.store.deadline import Gate, bounded, remaining
 
 from .frozen import Server, server
 
 ALIAS = "frozen"
-SHORT = 0.3
+SHORT, LONG = 0.3, 60.0  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -37,62 +42,68 @@ def gate(postgres, monkeypatch, django_db_blocker) -> Iterator[Gate]:
     del connections.databases[ALIAS]
 
 
-def one(gate: Gate, seconds: float = SHORT) -> int:
+def one(gate: Gate, seconds: float = LONG) -> int:
     with bounded(seconds, ALIAS, gate), transaction.atomic(ALIAS), connections[ALIAS].cursor() as cursor:
         cursor.execute("SELECT 1")
         return cursor.fetchone()[0]
 
 
-def seconds_until_refused(gate: Gate) -> float:
+def refused(gate: Gate) -> tuple[str, float]:
+    """Why it was refused, and after how many seconds."""
     start = time.monotonic()
-    with pytest.raises(OperationalError):
-        one(gate)
-    return time.monotonic() - start
+    with pytest.raises(OperationalError) as caught:
+        one(gate, SHORT)
+    return str(caught.value), time.monotonic() - start
 
 
 def test_a_stopped_server_ends_an_open_connections_wait_at_the_deadline(postgres, gate):
     assert one(gate) == 1
     with postgres.frozen():
-        assert SHORT * 0.9 < seconds_until_refused(gate) < SHORT + 0.3
+        why, seconds = refused(gate)
+    assert "in time" in why
+    assert SHORT * 0.9 < seconds < LONG
     time.sleep(gate.pause)
-    assert one(gate, 5) == 1
+    assert one(gate) == 1
 
 
 def test_connecting_to_a_stopped_server_ends_at_the_deadline(postgres, gate):
     with postgres.frozen():
-        assert SHORT * 0.9 < seconds_until_refused(gate) < SHORT + 0.3
+        why, seconds = refused(gate)
+    assert "in time" in why
+    assert SHORT * 0.9 < seconds < LONG
 
 
 def test_after_a_failure_nobody_waits_until_the_pause_is_over(postgres, gate):
-    gate.pause = 5
+    gate.pause = 3600
     with postgres.frozen():
-        seconds_until_refused(gate)
-        assert seconds_until_refused(gate) < 0.05
+        assert "in time" in refused(gate)[0]
+        assert "nothing was tried" in refused(gate)[0]
 
 
 def test_after_the_pause_one_caller_tries_and_the_others_are_refused_at_once(postgres, gate):
     gate.pause = 0.0
+    inside, leave = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        with pytest.raises(OperationalError), gate.enter():
+            inside.set()
+            leave.wait(LONG)
+            raise OperationalError("still away")
+
     with postgres.frozen():
-        seconds_until_refused(gate)
-        waited: list[float] = []
-        inside = threading.Event()
-
-        def slow() -> None:
-            with pytest.raises(OperationalError), gate.enter():
-                inside.set()
-                time.sleep(SHORT)
-                raise OperationalError("still away")
-
+        refused(gate)
         trial = threading.Thread(target=slow)
         trial.start()
-        inside.wait(5)
-        waited = [seconds_until_refused(gate) for _ in range(5)]
+        assert inside.wait(LONG)
+        told = {refused(gate)[0] for _ in range(5)}
+        leave.set()
         trial.join()
-    assert max(waited) < 0.05
+    assert len(told) == 1
+    assert "nothing was tried" in told.pop()
 
 
 def test_a_statement_that_fails_on_a_living_server_closes_nothing(postgres, gate):
-    with pytest.raises(OperationalError), bounded(5, ALIAS, gate), connections[ALIAS].cursor() as cursor:
+    with pytest.raises(OperationalError), bounded(LONG, ALIAS, gate), connections[ALIAS].cursor() as cursor:
         cursor.execute("SET statement_timeout = 20")
         cursor.execute("SELECT pg_sleep(5)")
     assert one(gate) == 1
@@ -100,21 +111,29 @@ def test_a_statement_that_fails_on_a_living_server_closes_nothing(postgres, gate
 
 def test_a_connection_that_the_server_closed_meanwhile_is_replaced_before_it_is_used(postgres, gate):
     one(gate)
+    mine = connections[ALIAS].connection.info.backend_pid
     with psycopg.connect(postgres.url, autocommit=True) as other:
-        mine = connections[ALIAS].connection.info.backend_pid
         other.execute("SELECT pg_terminate_backend(%s)", [mine])
-    time.sleep(0.2)
+    end = time.monotonic() + LONG
+    while Path(f"/proc/{mine}").exists() and time.monotonic() < end:
+        time.sleep(0.01)
     assert one(gate) == 1
+    assert connections[ALIAS].connection.info.backend_pid != mine
 
 
 def test_a_server_that_is_gone_is_refused_at_once(postgres, gate, monkeypatch):
+    gate.pause = 3600
     monkeypatch.setitem(connections[ALIAS].settings_dict, "HOST", "/nowhere")
-    assert seconds_until_refused(gate) < SHORT
-    assert seconds_until_refused(gate) < 0.05
+    with pytest.raises(OperationalError, match="/nowhere"):
+        one(gate)
+    assert "nothing was tried" in refused(gate)[0]
 
 
 def test_a_second_connection_of_the_same_thread_without_a_deadline_may_wait_as_long_as_it_likes(postgres, gate):
     one(gate)
+    with bounded(SHORT, ALIAS, gate):
+        assert remaining() is not None
+    assert remaining() is None
     with connections[ALIAS].cursor() as cursor:
         cursor.execute("SELECT pg_sleep(0.5), 1")
         assert cursor.fetchone()[1] == 1
