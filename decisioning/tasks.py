@@ -28,11 +28,14 @@ from .flows import (
     quality,
     recall,
     refresh,
+    renew,
     respond,
     score,
     tell,
     unite,
+    watch,
 )
+from .flows.alert import alert
 from .flows.deliver import deliver as deliver_messages
 from .flows.message import choose
 from .flows.standing import standing
@@ -343,5 +346,26 @@ def train_scorer(**words: str) -> None:
 
     `words` are options of `manage.py learn train`: split, placement, baseline, since, as_of (moments in ISO 8601).
     """
+    _train(words)
+
+
+@shared_task
+def renew_scorer() -> None:
+    """Train where there is a reason: so many hours are over, many outcomes are new, or customers have drifted."""
+    if why := renew.why(clock.now()):
+        _train({"why": why})
+
+
+@shared_task
+def watch_scorer() -> None:
+    """Look how far the scorer in use lies from what it learned from."""
+    watch.watch(clock.now())
+
+
+def _train(words: dict[str, str]) -> None:
     connection.close()
-    learn.in_own_process("train", {name.replace("_", "-"): word for name, word in words.items()})
+    try:
+        learn.in_own_process("train", {name.replace("_", "-"): word for name, word in words.items()})
+    except RuntimeError as error:
+        alert("The training of a scorer failed", f"{error} What is in use stays in use.")
+        raise

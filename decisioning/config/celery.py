@@ -48,6 +48,8 @@ app.conf.update(
         "decisioning.tasks.refresh_bucket": {"queue": LATER},
         "decisioning.tasks.score_bucket": {"queue": LATER},
         "decisioning.tasks.train_scorer": {"queue": LATER},
+        "decisioning.tasks.renew_scorer": {"queue": LATER},
+        "decisioning.tasks.watch_scorer": {"queue": LATER},
         "decisioning.tasks.learn_recall": {"queue": LATER},
         "decisioning.tasks.guard_scorer": {"queue": LATER},
         "decisioning.tasks.cluster_customers": {"queue": LATER},
@@ -94,7 +96,8 @@ app.conf.update(
         "quality": {"task": "decisioning.tasks.check_quality", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
         "guard": {"task": "decisioning.tasks.guard_scorer", "schedule": 1800.0, "options": {"expires": 1800}},
         "recall": {"task": "decisioning.tasks.learn_recall", "schedule": 300.0, "options": {"expires": 300}},
-        "train": {"task": "decisioning.tasks.train_scorer", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
+        "watch": {"task": "decisioning.tasks.watch_scorer", "schedule": 3600.0, "options": {"expires": 3600}},
+        "renew": {"task": "decisioning.tasks.renew_scorer", "schedule": 300.0, "options": {"expires": 300}},
     },
 )
 app.autodiscover_tasks(["decisioning"])

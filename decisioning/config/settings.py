@@ -148,6 +148,8 @@ DEMO_SHOP = env.flag("DEMO_SHOP", False) and not STRICT
 LEDGER_MONTHS = env.whole("LEDGER_MONTHS", 0)
 # Facts whose groups (of age, of gender …) a scorer must treat alike before it is put to work, with commas.
 SENSITIVE_FACTS = env.words("SENSITIVE_FACTS")
+# A new scorer is trained at least so often, besides drift and many new outcomes.
+RETRAIN_HOURS = env.fraction("RETRAIN_HOURS", 24)
 MANAGERS = [("", address) for address in env.words("ALERT_EMAILS")]
 # How long an identical request may be answered from Redis.
 REPLY_CACHE_SECONDS = env.whole("REPLY_CACHE_SECONDS", 5)

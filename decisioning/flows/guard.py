@@ -5,13 +5,12 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final
 
-from django.core.mail import mail_managers
-
 from ..learning.guarding import Compared, Row, compared
 from ..models import Artefact
 from ..store import artefacts
 from ..store.limiting import OutOfTime, until
 from . import promote
+from .alert import alert
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +40,8 @@ def guard(now: datetime) -> Artefact | None:
     if used is None or used.former is None:
         return None
     found = compared(_rows(used, used.former, now))
-    used.metrics[NAME] = found.to_dict()
-    if found.worse:
-        used.metrics["refused"] = f"it was taken out of use: {found.words}"
-    used.save(update_fields=["metrics"])
+    refused = {"refused": f"it was taken out of use: {found.words}"} if found.worse else {}
+    artefacts.note(used, {NAME: found.to_dict()} | refused)
     return _taken_back(used, found) if found.worse else None
 
 
@@ -66,13 +63,7 @@ def _taken_back(used: Artefact, found: Compared) -> Artefact | None:
         back = promote.rollback()
     except ValueError as error:
         said = f"{used} brings less than {used.former} did ({found.words}), which cannot be used any more: {error}"
-        _tell(f"{used} brings less", said)
+        alert(f"{used} brings less", said)
         return None
-    _tell(f"{used} was taken out of use", f"{back} ranks again, since {used} brought less: {found.words}.")
+    alert(f"{used} was taken out of use", f"{back} ranks again, since {used} brought less: {found.words}.")
     return back
-
-
-def _tell(subject: str, text: str) -> None:
-    """To the log, and to those whom ALERT_EMAILS names."""
-    log.warning("%s", text)
-    mail_managers(subject, text, fail_silently=True)

@@ -38,8 +38,15 @@ SPLIT_AT = 0.8
 TELL_SECONDS, LAST_WORDS = 10, 1500
 TRAINING_LIMIT = timedelta(minutes=30)
 GOLDEN_ROWS, GOLDEN_CONTENTS = 8, 30
+STEPS: Final = 5
+OCCUPIED: Final = 75  # how a command exits that would be the second of its kind (EX_TEMPFAIL of sysexits.h)
+Progress = Callable[[int, int, str], None]
 # Which scorer learns a task where nobody names one; the first there is.
 USUAL: Final = {CHANCE: ("trees",), ORDER: ("order",), VALUE: ("worth",), UPLIFT: ("uplift",)}
+
+
+def quiet(done: int, of: int, what: str) -> None:
+    """Tells nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +68,25 @@ class Terms:
     scorer: str | None = None
 
 
-def train_scorer(now: datetime, terms: Terms) -> Artefact:
+def train_scorer(now: datetime, terms: Terms, progress: Progress = quiet) -> Artefact:
     """Train on everything known by `now`, judge it by the terms, keep it, and activate it if the gate lets it.
 
-    Raises ValueError when the ledger holds nothing to learn from, or the terms name what there is not.
+    `progress` is told what is being done. Raises ValueError when the ledger holds nothing to learn from, or the terms
+    name what there is not.
     """
+    progress(0, STEPS, "reading the ledger")
     known = usable(now)
     parts, judged = ingredients(known), of_placement(known, terms.placement)
+    progress(1, STEPS, "choosing what learns it")
     question = _asked(now, terms, known, judged, parts)
     kind, objective = question.kind, question.objective
     champion = artefacts.active(Artefact.Kind.SCORER)
+    progress(2, STEPS, "learning from the earlier part and judging by the later")
     found = contest(known, judged, parts, question, _met(champion))
+    progress(3, STEPS, f"learning from all {known.height:,} showings")
     scorer = train(known, parts, now, since=terms.since, objective=objective, kind=kind)
     rows = dataset.closed(known, now, terms.since, objective)
+    progress(4, STEPS, "trying it, and asking the gate")
     artefact = artefacts.keep(
         Artefact.Kind.SCORER,
         scorer.to_artefact(),
@@ -262,6 +275,9 @@ def in_own_process(verb: str, words: Mapping[str, str], alive: Callable[[], None
             if time.monotonic() > end:
                 child.kill()
                 raise RuntimeError(f"learn {verb} took longer than {TRAINING_LIMIT} and was ended.")
+    if child.returncode == OCCUPIED:
+        log.info("%s", problem.strip()[-LAST_WORDS:])
+        return
     if child.returncode != 0:
         raise RuntimeError(f"learn {verb} failed: {problem.strip()[-LAST_WORDS:]}")
     log.info("%s", told.strip())

@@ -1,5 +1,6 @@
 """The ledger in; what was shown with what came of it, and what a scorer for it is made from, out."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -27,14 +28,14 @@ SELECT d.id, coalesce(c.merged_into_id, d.customer_id) AS customer_id, d.placeme
        (extract(epoch FROM d.at) * 1000000)::bigint AS shown_at, d.windows[2] AS click_hours,
        d.windows[3] AS window_hours, d.facts::text AS facts, d.context::text AS told
 FROM decisioning_decision d LEFT JOIN customers_customer c ON c.id = d.customer_id
-WHERE d.customer_id IS NOT NULL AND d.at <= %s
+WHERE d.customer_id IS NOT NULL AND d.at <= %s {part}
 """
 ITEMS: Final = """
 SELECT d.id, item->>'key' AS content_key, coalesce((item->>'rank')::float8::int, place::int) AS position,
        (item->>'propensity')::float8 AS propensity,
        (extract(epoch FROM (item->>'closes_at')::timestamptz) * 1000000)::bigint AS closes_at
 FROM decisioning_decision d CROSS JOIN LATERAL jsonb_array_elements(d.items) WITH ORDINALITY AS items(item, place)
-WHERE d.customer_id IS NOT NULL AND d.at <= %s
+WHERE d.customer_id IS NOT NULL AND d.at <= %s {part}
 """
 # Facts that came with a log, of so many decisions as tell what there is.
 BROUGHT: Final = (
@@ -48,9 +49,13 @@ SELECT d.id, o.content AS content_key, bool_or(o.kind = 'impression')::int AS se
        (extract(epoch FROM max(o.at)) * 1000000)::bigint AS last_at,
        coalesce(sum(o.value) FILTER (WHERE decisioning_in_time(d.windows, 'value', d.at, o.at)), 0) AS value
 FROM decisioning_outcome o JOIN decisioning_decision d ON d.id = o.decision_id
-WHERE d.customer_id IS NOT NULL AND d.at <= %s AND o.at <= %s AND decisioning_in_time(d.windows, o.kind, d.at, o.at)
+WHERE d.customer_id IS NOT NULL AND d.at <= %s {part} AND o.at <= %s
+AND decisioning_in_time(d.windows, o.kind, d.at, o.at)
 GROUP BY 1, 2
 """
+# Of a span of time, every so many'th decision (of 2^28), always the same ones.
+PART: Final = "AND d.at >= %s AND ('x' || left(md5(d.id::text), 7))::bit(28)::int < %s"
+HASHES: Final = 1 << 28
 STAMP: Final = pl.Datetime("us", "UTC")
 READ: Final[dict[str, Any]] = {
     "id": pl.String,
@@ -78,15 +83,18 @@ SHOWING: Final = (
 )
 
 
-def showings(now: datetime) -> pl.DataFrame:
+def showings(now: datetime, since: datetime | None = None, share: float = 1.0) -> pl.DataFrame:
     """What the ledger says was shown to known customers by now, with facts and context as they were then (JSON).
+
+    With `since`, only of decisions from that moment on, and of these a `share` from 0 to 1.
 
     A row is one content of one decision (`group`). Of placements that report impressions only what was seen, clicked
     or converted counts as shown, elsewhere all that was chosen, and all of an imported log.
     """
-    decisions = _read(DECISIONS, [now]).with_columns(pl.col("id").rank("dense").cast(pl.Int64).alias("group"))
-    rows = decisions.join(_read(ITEMS, [now]), on="id").join(
-        _read(FOLLOWED, [now, now]), on=["id", "content_key"], how="left"
+    part = [] if since is None else [since, round(share * HASHES)]
+    decisions = _read(DECISIONS, [now], part).with_columns(pl.col("id").rank("dense").cast(pl.Int64).alias("group"))
+    rows = decisions.join(_read(ITEMS, [now], part), on="id").join(
+        _read(FOLLOWED, [now], part, [now]), on=["id", "content_key"], how="left"
     )
     imported = pl.col("source") == Decision.Source.IMPORT
     telling = ((pl.col("seen") == 1) & ~imported).any().over("placement")
@@ -96,9 +104,9 @@ def showings(now: datetime) -> pl.DataFrame:
     return found.select(SHOWING).sort("shown_at", "customer_id", "group", "content_key")
 
 
-def _read(statement: str, values: list[Any]) -> pl.DataFrame:
-    copy = f"COPY ({statement}) TO STDOUT (FORMAT CSV, HEADER)"
-    with connection.cursor() as cursor, cursor.copy(copy, values) as stream:
+def _read(statement: str, until: list[Any], part: list[Any], more: Sequence[Any] = ()) -> pl.DataFrame:
+    copy = f"COPY ({statement.format(part=PART if part else '')}) TO STDOUT (FORMAT CSV, HEADER)"
+    with connection.cursor() as cursor, cursor.copy(copy, [*until, *part, *more]) as stream:
         data = b"".join(bytes(part) for part in stream)
     names = data[: data.index(b"\n")].decode().split(",")
     plain = {name: pl.Int64 if READ[name] == STAMP else READ[name] for name in names}

@@ -4,6 +4,7 @@ from .access import ApiKey
 from .decisions import Decision, EventOutcome, Outcome
 from .files import ArchivePart
 from .published import Artefact, Change, Score, ScoredContents, Snapshot
+from .runs import LearningRun
 from .sums import DroppedMonth, Statistic, Tally, Traffic, Uncounted, UncountedOutcome
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Decision",
     "DroppedMonth",
     "EventOutcome",
+    "LearningRun",
     "Outcome",
     "Score",
     "ScoredContents",

@@ -28,6 +28,9 @@ class Artefact(models.Model):
     note = models.TextField(blank=True, default="", db_default="", help_text="Why a person put it to work.")
     parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="+", help_text="The champion it met.")
     former = models.ForeignKey("self", models.SET_NULL, null=True, related_name="+", help_text="What it replaced.")
+    shadow_since = models.DateTimeField(
+        "runs as shadow since", null=True, help_text="It scores live decisions beside the active one; nobody sees it."
+    )
 
     class Meta:
         constraints = [

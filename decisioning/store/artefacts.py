@@ -13,7 +13,7 @@ from . import trying
 from .signing import sign, verify
 from .trying import Unfit
 
-__all__ = ["Tampered", "Unfit", "activate", "active", "keep", "read", "rollback", "trial"]
+__all__ = ["Tampered", "Unfit", "activate", "active", "keep", "note", "read", "rollback", "trial"]
 
 PURPOSE = "artefact"
 # Scorers are read in a process of their own; see `trial`.
@@ -102,6 +102,15 @@ def _switch(artefact: Artefact, note: str, remember: bool) -> None:
 def active(kind: str) -> Artefact | None:
     """The one of its kind that is used, if any."""
     return Artefact.objects.filter(kind=kind, active=True).first()
+
+
+def note(artefact: Artefact, figures: Mapping[str, Any]) -> None:
+    """Add to its metrics, leaving alone what others have written there meanwhile."""
+    with transaction.atomic():
+        row = Artefact.objects.select_for_update().only("metrics").get(pk=artefact.pk)
+        row.metrics = {**row.metrics, **figures}
+        row.save(update_fields=["metrics"])
+    artefact.metrics = row.metrics
 
 
 def read(artefact: Artefact) -> bytes:

@@ -16,6 +16,7 @@ from decisioning.flows import cluster, evaluate, learn, promote, recall
 from decisioning.learning.clustering import Options
 from decisioning.learning.dataset import OBJECTIVES
 from decisioning.models import Artefact
+from decisioning.store import runs
 
 VERBS = ("train", "evaluate", "promote", "rollback", "recall", "cluster", "compare", "adopt", "watch")
 TASKS = ("chance", "order", "value", "uplift")
@@ -57,6 +58,7 @@ class Command(BaseCommand):
         parser.add_argument("--until", type=moment, help="evaluate what was shown before this moment")
         parser.add_argument("--policy", help="evaluate: current, constant:CONTENT, or a file of chances")
         parser.add_argument("--draft", help="evaluate the rule of this key as it is now, published or not")
+        parser.add_argument("--why", default="by hand", help="train: what the list of trainings says it was for")
         parser.add_argument("--note", default="", help="why a scorer is promoted against the gate")
         parser.add_argument("--as-of", type=moment, help="train as if it were this moment")
         parser.add_argument("--facts", type=words, help="number facts to cluster on, with commas")
@@ -69,12 +71,22 @@ class Command(BaseCommand):
         now = options["as_of"] or clock.now()
         try:
             self.stdout.write(getattr(self, options["verb"])(now, options))
+        except runs.Busy as error:
+            raise CommandError(str(error), returncode=learn.OCCUPIED) from None
         except ValueError as error:
             raise CommandError(str(error)) from None
 
     def train(self, now: datetime, options: dict[str, Any]) -> str:
         terms = learn.Terms(**{word: options[word] for word in TERMS})
-        return trained(learn.train_scorer(now, terms))
+        with runs.alone("train", options["why"]) as run:
+
+            def progress(done: int, of: int, what: str) -> None:
+                run.tell(done, of, what)
+                self.progress(done, of, what)
+
+            found = learn.train_scorer(now, terms, progress)
+            run.made(found)
+        return trained(found)
 
     def evaluate(self, now: datetime, options: dict[str, Any]) -> str:
         asked = evaluate.Asked(**{word: options[word] for word in ASKED})
