@@ -31,6 +31,7 @@ from .flows import (
     renew,
     respond,
     score,
+    shadow,
     tell,
     unite,
     watch,
@@ -360,6 +361,12 @@ def renew_scorer() -> None:
 def watch_scorer() -> None:
     """Look how far the scorer in use lies from what it learned from."""
     watch.watch(clock.now())
+
+
+@shared_task
+def look_at_shadows() -> None:
+    """Score what was decided with every challenger that runs as a shadow."""
+    shadow.look(clock.now())
 
 
 def _train(words: dict[str, str]) -> None:

@@ -50,6 +50,7 @@ app.conf.update(
         "decisioning.tasks.train_scorer": {"queue": LATER},
         "decisioning.tasks.renew_scorer": {"queue": LATER},
         "decisioning.tasks.watch_scorer": {"queue": LATER},
+        "decisioning.tasks.look_at_shadows": {"queue": LATER},
         "decisioning.tasks.learn_recall": {"queue": LATER},
         "decisioning.tasks.guard_scorer": {"queue": LATER},
         "decisioning.tasks.cluster_customers": {"queue": LATER},
@@ -97,6 +98,7 @@ app.conf.update(
         "guard": {"task": "decisioning.tasks.guard_scorer", "schedule": 1800.0, "options": {"expires": 1800}},
         "recall": {"task": "decisioning.tasks.learn_recall", "schedule": 300.0, "options": {"expires": 300}},
         "watch": {"task": "decisioning.tasks.watch_scorer", "schedule": 3600.0, "options": {"expires": 3600}},
+        "shadows": {"task": "decisioning.tasks.look_at_shadows", "schedule": 300.0, "options": {"expires": 300}},
         "renew": {"task": "decisioning.tasks.renew_scorer", "schedule": 300.0, "options": {"expires": 300}},
     },
 )

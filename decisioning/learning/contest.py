@@ -12,6 +12,7 @@ import polars as pl
 from decisioning.learning.bench import (
     Bench,
     Champion,
+    Constants,
     Question,
     Rival,
     constants_of,
@@ -29,6 +30,15 @@ from decisioning.learning.gate import CHAMPION, CONSTANT, Evidence, Gain
 from decisioning.learning.offpolicy import Worth
 from decisioning.learning.scorer import Scorer
 from decisioning.learning.training import Ingredients, fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What a scorer learned from: rows, those of the rarer outcome, and rows that neither taught nor judge."""
+
+    rows: int
+    outcomes: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +122,15 @@ def contest(
     parts = sides(known, q)
     scorer = fitted(parts.train, ingredients, q.seed, q.threads, q.objective, q.kind, (showings, q.split))
     bench = Bench(showings, parts.test, ingredients, q)
-    constants = constants_of(parts.train, q.objective)
-    rng = np.random.default_rng(q.seed)
+    taught = Taught(parts.train.height, rarer(outcome(parts.train, q.objective)), parts.between)
+    return held_against(bench, scorer, taught, constants_of(parts.train, q.objective), champion)
+
+
+def held_against(
+    bench: Bench, scorer: Scorer, taught: Taught, constants: Constants, champion: Champion | None = None
+) -> Contest:
+    """How a scorer does on the bench's rows, of which it has seen none."""
+    rng = np.random.default_rng(bench.question.seed)
     tested, scores = bench.scored(scorer)
     seen, others = seen_of(tested), of_contents(constants, tested.contents)
     against, compared = bench.against(champion, seen, scores, scorer, rng)
@@ -122,10 +139,10 @@ def contest(
         rivals[CHAMPION] = champion.scorer
     return Contest(
         scorer=scorer,
-        trained_rows=parts.train.height,
-        trained=rarer(outcome(parts.train, q.objective)),
+        trained_rows=taught.rows,
+        trained=taught.outcomes,
         tested=tested,
-        left_out=parts.between,
+        left_out=taught.left_out,
         base_rate=rate_interval((seen.y > 0).astype(np.int8), seen.customers, rng),
         figures=tuple(figures(seen, scores, others, scorer.task, rng)),
         against=against,

@@ -95,8 +95,10 @@ def _switch(artefact: Artefact, note: str, remember: bool) -> None:
         if remember and used is not None and used.pk != artefact.pk:
             artefact.former = used
         Artefact.objects.filter(kind=artefact.kind, active=True).update(active=False)
-        Artefact.objects.filter(pk=artefact.pk).update(active=True, note=note, former_id=artefact.former_id)
-    artefact.active, artefact.note = True, note
+        Artefact.objects.filter(pk=artefact.pk).update(
+            active=True, note=note, former_id=artefact.former_id, shadow_since=None
+        )
+    artefact.active, artefact.note, artefact.shadow_since = True, note, None
 
 
 def active(kind: str) -> Artefact | None:

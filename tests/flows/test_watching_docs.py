@@ -26,4 +26,4 @@ def test_the_page_says_the_bounds_that_are_kept_to():
     assert f"fewer than {ENOUGH} showings" in text
     assert f"| {FEWEST_CONVERSIONS} outcomes whose windows have closed |" in text
     assert (OFF, renewing.MORE, renewing.SOME) == (0.1, 0.25, 0.05)
-    assert (renewing.PAUSE, renewing.PATIENCE) == (timedelta(hours=1), timedelta(hours=6))
+    assert (timedelta(hours=1), timedelta(hours=6)) == (renewing.PAUSE, renewing.PATIENCE)

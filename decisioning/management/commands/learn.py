@@ -1,8 +1,8 @@
 """`manage.py learn <verb>`: what the worker runs in a process of its own, and a person may run by hand.
 
-Verbs: `train` a scorer, `evaluate` it or a policy, `promote` one against the gate, `rollback` to the former one;
-`recall` learns candidate lists; `compare` clusterings, `adopt` one of them, `cluster` (both at once), `watch` the
-active one.
+Verbs: `train` a scorer, `evaluate` it or a policy, `promote` one against the gate, `rollback` to the former one, let
+one run as a `shadow`; `recall` learns candidate lists; `compare` clusterings, `adopt` one of them, `cluster` (both at
+once), `watch` the active one.
 """
 
 import sys
@@ -12,13 +12,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from decisioning.config import clock
-from decisioning.flows import cluster, evaluate, learn, promote, recall
+from decisioning.flows import cluster, evaluate, learn, promote, recall, shadow
 from decisioning.learning.clustering import Options
 from decisioning.learning.dataset import OBJECTIVES
 from decisioning.models import Artefact
 from decisioning.store import runs
 
-VERBS = ("train", "evaluate", "promote", "rollback", "recall", "cluster", "compare", "adopt", "watch")
+VERBS = ("train", "evaluate", "promote", "rollback", "shadow", "recall", "cluster", "compare", "adopt", "watch")
 TASKS = ("chance", "order", "value", "uplift")
 TERMS = ("split", "placement", "baseline", "since", "objective", "task", "scorer")
 ASKED = ("placement", "objective", "since", "until", "artefact", "policy", "draft")
@@ -47,7 +47,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("verb", choices=VERBS)
-        parser.add_argument("number", nargs="?", type=int, help="the artefact to promote")
+        parser.add_argument("number", nargs="?", type=int, help="the scorer to promote, or to run as a shadow")
         parser.add_argument("--split", type=moment, help="judge by what was shown from this moment on")
         parser.add_argument("--placement", help="judge by this placement alone")
         parser.add_argument("--objective", choices=OBJECTIVES, help="what to bring about; the placement's by default")
@@ -58,6 +58,7 @@ class Command(BaseCommand):
         parser.add_argument("--until", type=moment, help="evaluate what was shown before this moment")
         parser.add_argument("--policy", help="evaluate: current, constant:CONTENT, or a file of chances")
         parser.add_argument("--draft", help="evaluate the rule of this key as it is now, published or not")
+        parser.add_argument("--stop", action="store_true", help="shadow: let it run no longer")
         parser.add_argument("--why", default="by hand", help="train: what the list of trainings says it was for")
         parser.add_argument("--note", default="", help="why a scorer is promoted against the gate")
         parser.add_argument("--as-of", type=moment, help="train as if it were this moment")
@@ -95,10 +96,20 @@ class Command(BaseCommand):
     def promote(self, now: datetime, options: dict[str, Any]) -> str:
         if options["number"] is None:
             raise ValueError("Which scorer? Say `learn promote NUMBER --note WHY`; `learn train` told the number.")
+        if not options["note"] and shadow.shadows().filter(pk=options["number"]).exists():
+            return f"{shadow.promote(options['number'])} is active."
         return f"{promote.promote(options['number'], options['note'])} is active."
 
     def rollback(self, now: datetime, options: dict[str, Any]) -> str:
         return f"{promote.rollback()} is active again."
+
+    def shadow(self, now: datetime, options: dict[str, Any]) -> str:
+        number = options["number"]
+        if options["stop"]:
+            return f"{shadow.end(number)} does not run as a shadow any more."
+        if number is not None:
+            return f"{shadow.begin(number, now)} runs as a shadow; `learn shadow` tells what it would have done."
+        return seen(shadow.look(now))
 
     def recall(self, now: datetime, options: dict[str, Any]) -> str:
         return listed(recall.learn(now))
@@ -134,6 +145,17 @@ def trained(found: Artefact) -> str:
     figures = {name: value for name, value in metrics.items() if not isinstance(value, dict)}
     told = "\n".join(f"{name:<16}{value}" for name, value in figures.items() if name != "refused")
     return "\n".join([f"{found} ({state})", told, *checks, metrics["gate"]["words"]])
+
+
+def seen(reports: list[dict[str, Any]]) -> str:
+    """What each shadow would have done, and what the gate says of it."""
+    told = [
+        f"scorer {one['scorer']} beside scorer {one['beside']} on {one['decisions']:,} decisions since"
+        f" {one['since'][:16]}: {one['the same']:,} of {one['first choices']:,} first choices are the same.\n"
+        f"{one['gate']['words']}"
+        for one in reports
+    ]
+    return "\n".join(told) or "No shadow runs, or nothing was decided since; begin one with `learn shadow NUMBER`."
 
 
 def listed(found: Artefact) -> str:
