@@ -351,6 +351,12 @@ def train_scorer(**words: str) -> None:
 
 
 @shared_task
+def train_for(why: str) -> None:
+    """Train because somebody wishes it."""
+    _train({"why": why})
+
+
+@shared_task
 def renew_scorer() -> None:
     """Train where there is a reason: so many hours are over, many outcomes are new, or customers have drifted."""
     if why := renew.why(clock.now()):

@@ -12,37 +12,37 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import action, display
 
-from decisioning.console import card, gate
+from decisioning.console import card, gate, watched
 from decisioning.console.pages import ReadOnly, confirm, go_live
 from decisioning.console.tables import Row, rows_of, shown
 from decisioning.customers import profile
 from decisioning.customers.facts.catalogue import catalogue_facts
 from decisioning.engine.types import SnapshotData
-from decisioning.flows import promote
+from decisioning.flows import promote, shadow, watch
 from decisioning.learning.schema import FeatureSchema
 from decisioning.models import Artefact, Snapshot
 from decisioning.store import artefacts
 
-from . import clustering
+from . import clustering, shadowing, training
 
 CARD: Final = "card"
 GATE: Final = "gate"
 
 
 @admin.register(Artefact)
-class ArtefactAdmin(ReadOnly):
+class ArtefactAdmin(shadowing.Shadowing, training.Training, ReadOnly):
     """Scorers and clusterings, with what was measured of them."""
 
     change_form_template = "admin/decisioning/artefact.html"
     fields = [
         *("kind", "active", "trained_at", "created_at", "since", "until", "schema_hash", "size"),
-        *("parent", "former", "note"),
+        *("parent", "former", "note", "shadow_since"),
     ]
     list_display = ["__str__", "kind", "active", "auc", "trained_at", "created_at"]
     list_filter = ["kind", "active"]
     ordering = ["-id"]
-    actions_detail = ["activate", "rollback"]
-    custom_urls = clustering.URLS
+    actions_detail = ["activate", "rollback", "begin_shadow", "end_shadow"]
+    custom_urls = (*clustering.URLS, ("training", "decisioning_artefact_training", training.state))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Artefact]:
         """Without the bytes, which no list needs."""
@@ -53,14 +53,17 @@ class ArtefactAdmin(ReadOnly):
         return request.user.has_perm("decisioning.change_artefact")
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
-        """The active one cannot be activated, and goes back to the scorer that it replaced."""
+        """The active one cannot be activated, and goes back to the scorer that it replaced; others may be shadows."""
         artefact = self.get_object(request, str(object_id))
         if artefact is None:
             return []
-        replaced = artefact.kind == Artefact.Kind.SCORER and artefact.former_id is not None
-        wanted = ("rollback" if replaced else "") if artefact.active else "activate"
+        scorer = artefact.kind == Artefact.Kind.SCORER
+        beside = "end_shadow" if artefact.shadow_since else "begin_shadow"
+        idle = ("activate", beside) if scorer else ("activate",)
+        used = ("rollback",) if scorer and artefact.former_id is not None else ()
+        wanted = used if artefact.active else idle
         found = super().get_actions_detail(request, object_id)
-        return [each for each in found if wanted and str(each.action_name).endswith(wanted)]
+        return [each for each in found if str(each.action_name).endswith(wanted)]
 
     @display(description="AUC")
     def auc(self, artefact: Artefact) -> str:
@@ -81,10 +84,15 @@ class ArtefactAdmin(ReadOnly):
     ) -> HttpResponse:
         """With the metrics as tables."""
         artefact = self.get_object(request, object_id)
-        more: dict[str, Any] = {"tables": [], "card": None, "gate": None}
+        more: dict[str, Any] = {}
         if artefact:
-            found = gate.drawn(artefact.metrics.get(GATE), artefact.note, artefact.active)
-            more = {"tables": _tables(artefact.metrics), "card": _card(artefact), "gate": found}
+            more = {
+                "tables": _tables(artefact.metrics),
+                "card": _card(artefact),
+                "gate": gate.drawn(artefact.metrics.get(GATE), artefact.note, artefact.active),
+                "watched": watched.drawn(artefact.metrics.get(watch.NAME), _labels(artefact)),
+                "shadow": shadowing.shown(artefact),
+            }
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
     @action(description="Activate", permissions=["activate"], icon="check_circle")
@@ -99,13 +107,18 @@ class ArtefactAdmin(ReadOnly):
 
         def do() -> str:
             try:
-                artefacts.activate(artefact, f"by {request.user} in the admin")
+                if shadowing.opened(artefact):
+                    shadow.promote(artefact.pk)
+                else:
+                    artefacts.activate(artefact, f"by {request.user} in the admin")
             except ValueError as error:
                 raise ValidationError(str(error)) from None
             go_live(request)
             return f"{artefact} is active."
 
-        refused = f" The gate refused it: {artefact.metrics['refused']}" if artefact.metrics.get("refused") else ""
+        refused = f" The gate refused it: {artefact.metrics['refused']}." if artefact.metrics.get("refused") else ""
+        if shadowing.opened(artefact):
+            refused = " Asked with what it saw as a shadow, the gate lets it through."
         page = {
             "title": f"Activate {artefact}?",
             "text": f"It replaces the active {artefact.get_kind_display()} in every decision from now on.{refused}",
@@ -140,20 +153,28 @@ def _card(artefact: Artefact) -> card.Drawing | None:
     """What the scorer's card shows, if one was made of it."""
     if CARD not in artefact.metrics:
         return None
+    return card.drawn(artefact.metrics[CARD], _labels(artefact))
+
+
+def _labels(artefact: Artefact) -> dict[str, str]:
+    """What people call its features; nothing where that cannot be told."""
+    if not {CARD, watch.NAME} & artefact.metrics.keys():
+        return {}
     try:
         schema = FeatureSchema.from_dict(msgspec.json.decode(artefacts.read(artefact))["schema"])
     except ValueError:
         # Altered or unreadable: the figures still are what was measured.
-        return card.drawn(artefact.metrics[CARD], {})
+        return {}
     facts = {name: fact.label for name, fact in catalogue_facts(profile.vocabulary()).items()}
-    return card.drawn(artefact.metrics[CARD], card.labels_of(schema, facts))
+    return card.labels_of(schema, facts)
 
 
 def _tables(metrics: dict[str, Any]) -> list[tuple[str, list[Row]]]:
     """The metrics as tables: plain ones first, then one for each group."""
     groups = {name: value for name, value in metrics.items() if isinstance(value, dict) and name != CARD}
     plain = {name: value for name, value in metrics.items() if name not in groups and name != CARD}
-    groups.pop(GATE, None)
+    for drawn in (GATE, watch.NAME, shadow.NAME):
+        groups.pop(drawn, None)
     named = [(name.capitalize(), rows_of(group)) for name, group in groups.items()]
     return [table for table in [("Metrics", rows_of(plain)), *named] if table[1]]
 

@@ -48,6 +48,7 @@ app.conf.update(
         "decisioning.tasks.refresh_bucket": {"queue": LATER},
         "decisioning.tasks.score_bucket": {"queue": LATER},
         "decisioning.tasks.train_scorer": {"queue": LATER},
+        "decisioning.tasks.train_for": {"queue": LATER},
         "decisioning.tasks.renew_scorer": {"queue": LATER},
         "decisioning.tasks.watch_scorer": {"queue": LATER},
         "decisioning.tasks.look_at_shadows": {"queue": LATER},

@@ -97,6 +97,7 @@ def train_scorer(now: datetime, terms: Terms, progress: Progress = quiet) -> Art
         _window(rows),
     )
     _let_through(artefact, found)
+    progress(STEPS, STEPS, "done")
     return artefact
 
 

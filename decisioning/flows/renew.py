@@ -58,7 +58,7 @@ def fresh(now: datetime, last: Artefact | None) -> int:
     kind = CLICK if (objective or learn.objective_of(learn.Terms())) == CLICK else "conversion"
     until = now - timedelta(hours=usual()[kind])
     with connection.cursor() as cursor:
-        values = {"since": last.until if last else None, "until": until, "kind": kind, "now": now, "most": COUNTED}
+        values = {"since": (last.until or last.trained_at) if last else None, "until": until, "kind": kind, "now": now, "most": COUNTED}
         cursor.execute(FRESH, values)
         return int(cursor.fetchone()[0])
 

@@ -24,6 +24,7 @@ from decisioning.learning.scorer import Scorer
 WATCHED: Final = ("fact", "context", "content", "cross")  # sources of features; the others stand still while serving
 OFF: Final = 0.1  # what was said differs by more than this share of what came, besides being beyond chance
 TOLD: Final = 20  # features that a report names
+SCORES, SEGMENTS = "the spread of the scores has", "the sizes of the segments have"
 RANK: Final = {UNTOLD: 0, STEADY: 1, MOVING: 2, MOVED: 3}
 
 
@@ -131,25 +132,22 @@ def judged(
     features: Sequence[Move], score: Move, segments: Move, off: Sequence[Period], labels: Mapping[str, str]
 ) -> tuple[str, tuple[str, ...]]:
     """The worst of everything that can be told, and what speaks for it, the worst first."""
-    named = [(one, f"the spread of “{labels.get(one.name, one.name)}”") for one in features]
-    every = [(score, "the spread of the scores"), (segments, "the sizes of the segments"), *named]
-    said = [
-        (RANK[one.verdict], f"{words} {'has' if one is not segments else 'have'} moved (PSI {one.psi:.2f})")
-        for one, words in every
-        if one.verdict in (MOVING, MOVED)
-    ]
+    whole = [(RANK[one.verdict], one, words) for one, words in ((score, SCORES), (segments, SEGMENTS))]
+    # Of dozens of features some always move; that alone changes nothing as long as the scores stay.
+    single = [(min(RANK[one.verdict], RANK[MOVING]), one, labels.get(one.name, one.name)) for one in features]
+    every = [*whole, *((rank, one, f"the spread of “{label}” has") for rank, one, label in single)]
+    said = [(rank, f"{words} moved (PSI {one.psi:.2f})") for rank, one, words in every if rank >= RANK[MOVING]]
     if off:
         last = off[-1]
         day = datetime.fromtimestamp(last.start / 1e6, UTC)
         said.insert(
             0, (RANK[MOVED], f"since {day:%Y-%m-%d} it says {last.expected:.4f} on average, and {last.rate} came of it")
         )
-    worst = max((RANK[one.verdict] for one, _ in every), default=0)
-    worst = max([worst, *(rank for rank, _ in said)])
+    worst = max([*(rank for rank, *_ in every), *(rank for rank, _ in said)])
     verdict = next(name for name, rank in RANK.items() if rank == worst)
     if verdict == UNTOLD:
         return UNTOLD, (f"nothing can be said yet: {ENOUGH} showings are needed on both sides",)
-    return verdict, tuple(words for _, words in sorted(said, key=lambda pair: -pair[0]))
+    return verdict, tuple(words for _, words in sorted(said, key=lambda pair: -pair[0]))[:TOLD]
 
 
 def changes(then: Mapping[str, int], now: Mapping[str, int]) -> dict[str, tuple[float, float]]:

@@ -106,7 +106,7 @@ def test_a_training_is_written_down_with_its_reason_and_what_came_of_it(shop, no
         "learn", "train", "--scorer", "prior", "--why", "a look", "--as-of", now.isoformat(), stdout=StringIO()
     )
     run = runs.newest("train")
-    assert (run.reason, run.state, run.step, run.steps) == ("a look", "done", 4, 5)
+    assert (run.reason, run.state, run.step, run.steps) == ("a look", "done", 5, 5)
     assert run.artefact == Artefact.objects.get()
     with pytest.raises(CommandError, match="Nothing was shown in the placement"):
         call_command("learn", "train", "--placement", "gone", "--as-of", now.isoformat())

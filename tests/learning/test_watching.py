@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from decisioning.learning.dataset import Labelled
-from decisioning.learning.drift import DAY_US
+from decisioning.learning.drift import DAY_US, Move
 from decisioning.learning.live import as_shown
 from decisioning.learning.schema import Column, FeatureSchema
 from decisioning.learning.scorer import Logistic, Order
-from decisioning.learning.watching import Side, changes, watched
+from decisioning.learning.watching import Side, changes, judged, watched
 
 SCHEMA = FeatureSchema([Column("age", "fact", "age"), Column("place", "position", "place")])
 SEGMENTS = {"new": 400, "old": 600}
@@ -66,8 +66,18 @@ def test_the_same_kind_of_customers_is_steady(scorer):
 def test_older_customers_have_moved_and_that_is_said_in_words(scorer):
     found = report(scorer, people(3, shift=12)[0])
     assert found.verdict == "moved"
-    assert found.reasons[0].startswith("the spread of “Age” has moved (PSI ") or "scores" in found.reasons[0]
+    assert found.reasons[0].startswith("the spread of the scores has moved (PSI ")
+    assert found.reasons[1].startswith("the spread of “Age” has moved (PSI ")
     assert found.to_dict()["moved"] == 1
+
+
+def test_features_that_move_while_the_scores_stay_are_no_alarm():
+    away, stays = (
+        Move(name, psi, 0.1, 0.0, verdict) for name, psi, verdict in (("a", 2.0, "moved"), ("b", 0.0, "steady"))
+    )
+    assert judged([away], stays, stays, (), {}) == ("moving", ("the spread of “a” has moved (PSI 2.00)",))
+    assert judged([away], away, stays, (), {})[0] == "moved"
+    assert judged([stays], stays, away, (), {})[0] == "moved"
 
 
 def test_what_comes_of_the_scores_may_change_while_everybody_stays_the_same(scorer):
