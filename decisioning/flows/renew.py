@@ -58,8 +58,8 @@ def fresh(now: datetime, last: Artefact | None) -> int:
     kind = CLICK if (objective or learn.objective_of(learn.Terms())) == CLICK else "conversion"
     until = now - timedelta(hours=usual()[kind])
     with connection.cursor() as cursor:
-        values = {"since": (last.until or last.trained_at) if last else None, "until": until, "kind": kind, "now": now, "most": COUNTED}
-        cursor.execute(FRESH, values)
+        since = (last.until or last.trained_at) if last else None
+        cursor.execute(FRESH, {"since": since, "until": until, "kind": kind, "now": now, "most": COUNTED})
         return int(cursor.fetchone()[0])
 
 
