@@ -22,6 +22,7 @@ from .flows import (
     define,
     describe,
     enlist,
+    foretell,
     guard,
     judge,
     learn,
@@ -55,6 +56,8 @@ WAVE, WAVE_SECONDS = "scoring:{}", 120
 RECOUNTING, RESTS = "segments:recounting", 10
 # Only one learns candidate lists at a time; after a kill, so many seconds later.
 LEARNING_RECALL, LONGEST_LEARNING = "recall:learning", 2400
+# Seconds after which what was told is in everybody's facts.
+SOON = 60
 # Clusters are looked at so often; files that no manifest names are deleted after so long.
 WATCHED, LOST_FILES = timedelta(minutes=30), timedelta(hours=2)
 
@@ -373,6 +376,20 @@ def watch_scorer() -> None:
 def look_at_shadows() -> None:
     """Score what was decided with every challenger that runs as a shadow."""
     shadow.look(clock.now())
+
+
+@shared_task
+def foretell_customers() -> None:
+    """Learn who leaves, buys again and spends, and tell every customer; in a process of its own.
+
+    A trait that nobody had before is a fact only once everybody's facts are computed with it.
+    """
+    if not settings.FORETOLD:
+        return
+    connection.close()
+    learn.in_own_process("foretell", {"why": "once a day"})
+    if foretell.unknown():
+        refresh_everything.apply_async(countdown=SOON)
 
 
 def _train(words: dict[str, str]) -> None:

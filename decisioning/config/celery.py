@@ -52,6 +52,7 @@ app.conf.update(
         "decisioning.tasks.renew_scorer": {"queue": LATER},
         "decisioning.tasks.watch_scorer": {"queue": LATER},
         "decisioning.tasks.look_at_shadows": {"queue": LATER},
+        "decisioning.tasks.foretell_customers": {"queue": LATER},
         "decisioning.tasks.learn_recall": {"queue": LATER},
         "decisioning.tasks.guard_scorer": {"queue": LATER},
         "decisioning.tasks.cluster_customers": {"queue": LATER},
@@ -100,6 +101,11 @@ app.conf.update(
         "recall": {"task": "decisioning.tasks.learn_recall", "schedule": 300.0, "options": {"expires": 300}},
         "watch": {"task": "decisioning.tasks.watch_scorer", "schedule": 3600.0, "options": {"expires": 3600}},
         "shadows": {"task": "decisioning.tasks.look_at_shadows", "schedule": 300.0, "options": {"expires": 300}},
+        "foretell": {
+            "task": "decisioning.tasks.foretell_customers",
+            "schedule": 24 * 3600.0,
+            "options": {"expires": 3600},
+        },
         "renew": {"task": "decisioning.tasks.renew_scorer", "schedule": 300.0, "options": {"expires": 300}},
     },
 )

@@ -150,6 +150,8 @@ LEDGER_MONTHS = env.whole("LEDGER_MONTHS", 0)
 SENSITIVE_FACTS = env.words("SENSITIVE_FACTS")
 # A new scorer is trained at least so often, besides drift and many new outcomes.
 RETRAIN_HOURS = env.fraction("RETRAIN_HOURS", 24)
+# What is foretold of every customer, and for how many days, with commas: churn:30,repurchase:30,value:90.
+FORETOLD = env.words("FORETOLD", "churn:30,repurchase:30,value:90")
 MANAGERS = [("", address) for address in env.words("ALERT_EMAILS")]
 # How long an identical request may be answered from Redis.
 REPLY_CACHE_SECONDS = env.whole("REPLY_CACHE_SECONDS", 5)

@@ -3,7 +3,7 @@
 A figure is told so that people know it (a lower log loss is better), and its gain so that more is always better.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -72,7 +72,9 @@ def figures(seen: Seen, scores: Floats, others: Floats, task: str, rng: np.rando
         found.append(Figure(CALIBRATION, calibration(seen, scores, rng), _gap(seen, others), None))
     if task == VALUE:
         found.append(_losses(SQUARED, seen, (seen.y - scores) ** 2, (seen.y - others) ** 2, rng))
-    return found + _orders(seen, scores, others, rng)
+    # Of money the gain is the money itself: 2^log2(1 + y) − 1.
+    graded = replace(seen, y=np.log2(1.0 + np.maximum(seen.y, 0.0))) if task == VALUE else seen
+    return found + _orders(graded, scores, others, rng)
 
 
 def _auc(seen: Seen, scores: Floats, others: Floats, rng: np.random.Generator) -> Figure:

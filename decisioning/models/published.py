@@ -13,6 +13,9 @@ class Artefact(models.Model):
         SCORER = "scorer", "scorer"
         CLUSTERING = "clustering", "clustering"
         RECALL = "recall", "candidate lists"
+        CHURN = "churn", "churn"
+        REPURCHASE = "repurchase", "repurchase"
+        VALUE = "value", "lifetime value"
 
     kind = models.CharField(max_length=12, choices=Kind)
     data = models.BinaryField()

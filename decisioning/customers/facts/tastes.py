@@ -27,9 +27,10 @@ from decisioning.customers.facts.moving import Ageing, leaving, stepping
 from decisioning.customers.facts.properties import AS_TYPE
 from decisioning.customers.facts.seen import Seen
 from decisioning.customers.facts.vocabulary import Vocabulary, slug
+from decisioning.learning.targets import TARGETS
 
 FAVOURITES: Final = 5
-
+FORETOLD: Final = {target.fact: target.text for target in TARGETS.values()}
 
 QUARTERS: Final = ("Q1", "Q2", "Q3", "Q4")
 SATURDAY: Final = 5
@@ -175,7 +176,7 @@ def trait_facts(vocabulary: Vocabulary, taken: Iterable[str]) -> Iterator[BuiltI
     names = set(taken)
     for trait, kind in vocabulary.traits:
         name = f"trait_{trait}" if trait in names else trait
-        text = "Declared by the customer or the sender; missing where unknown."
+        text = FORETOLD.get(trait, "Declared by the customer or the sender; missing where unknown.")
         label = trait.replace("_", " ").capitalize()
         yield BuiltIn(name, kind, label, text, Source.TRAITS, pl.col(f"declared {trait}"), _declared(trait, kind))
 

@@ -1,24 +1,25 @@
 """`manage.py learn <verb>`: what the worker runs in a process of its own, and a person may run by hand.
 
 Verbs: `train` a scorer, `evaluate` it or a policy, `promote` one against the gate, `rollback` to the former one, let
-one run as a `shadow`; `recall` learns candidate lists; `compare` clusterings, `adopt` one of them, `cluster` (both at
-once), `watch` the active one.
+one run as a `shadow`; `foretell` who leaves, who buys again and what they spend; `recall` learns candidate lists;
+`compare` clusterings, `adopt` one of them, `cluster` (both at once), `watch` the active one.
 """
 
 import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from decisioning.config import clock
-from decisioning.flows import cluster, evaluate, learn, promote, recall, shadow
+from decisioning.flows import cluster, evaluate, foretell, learn, promote, recall, shadow
 from decisioning.learning.clustering import Options
 from decisioning.learning.dataset import OBJECTIVES
 from decisioning.models import Artefact
 from decisioning.store import runs
 
-VERBS = ("train", "evaluate", "promote", "rollback", "shadow", "recall", "cluster", "compare", "adopt", "watch")
+VERBS = ("train", "evaluate", "promote", "rollback", "shadow", "foretell", "recall", "cluster", "compare", "adopt", "watch")
 TASKS = ("chance", "order", "value", "uplift")
 TERMS = ("split", "placement", "baseline", "since", "objective", "task", "scorer")
 ASKED = ("placement", "objective", "since", "until", "artefact", "policy", "draft")
@@ -58,6 +59,7 @@ class Command(BaseCommand):
         parser.add_argument("--until", type=moment, help="evaluate what was shown before this moment")
         parser.add_argument("--policy", help="evaluate: current, constant:CONTENT, or a file of chances")
         parser.add_argument("--draft", help="evaluate the rule of this key as it is now, published or not")
+        parser.add_argument("--target", type=words, help="foretell: churn:30,repurchase:30,value:90 or some of them")
         parser.add_argument("--stop", action="store_true", help="shadow: let it run no longer")
         parser.add_argument("--why", default="by hand", help="train: what the list of trainings says it was for")
         parser.add_argument("--note", default="", help="why a scorer is promoted against the gate")
@@ -110,6 +112,16 @@ class Command(BaseCommand):
         if number is not None:
             return f"{shadow.begin(number, now)} runs as a shadow; `learn shadow` tells what it would have done."
         return seen(shadow.look(now))
+
+    def foretell(self, now: datetime, options: dict[str, Any]) -> str:
+        every = foretell.asked(options["target"] or settings.FORETOLD)
+        with runs.alone("foretell", options["why"]) as run:
+
+            def progress(done: int, of: int, what: str) -> None:
+                run.tell(done, of, what)
+                self.progress(done, of, what)
+
+            return "\n".join(foretell.foretell(now, every, progress))
 
     def recall(self, now: datetime, options: dict[str, Any]) -> str:
         return listed(recall.learn(now))
