@@ -17,6 +17,7 @@ from decisioning.learning.features import Content, Facts, Matrix
 from decisioning.learning.linear import Logistic
 from decisioning.learning.ordering import Order
 from decisioning.learning.schema import FeatureSchema
+from decisioning.learning.smoothing import Rates
 from decisioning.learning.uplift import TLearner, XLearner
 from decisioning.learning.worth import TwoStage, Worth
 
@@ -27,6 +28,7 @@ __all__ = [
     "Logistic",
     "Order",
     "Prior",
+    "Rates",
     "SchemaMismatch",
     "Scorer",
     "TLearner",

@@ -22,6 +22,7 @@ from decisioning.learning.scorer import (
     Logistic,
     Order,
     Prior,
+    Rates,
     SchemaMismatch,
     Scorer,
     TLearner,
@@ -36,6 +37,7 @@ from .shop import CROSSES, KINDS, OFFERS, showings
 Make = Callable[[FeatureSchema], Scorer]
 SCORERS: dict[str, Make] = {
     "prior": Prior,
+    "rates": Rates,
     "trees": Trees,
     "trees of another size": lambda schema: Trees(schema, trees=20, leaves=15, seed=3),
     "forest": lambda schema: Forest(schema, trees=20),
