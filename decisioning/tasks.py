@@ -25,7 +25,6 @@ from .flows import (
     foretell,
     guard,
     judge,
-    learn,
     quality,
     recall,
     refresh,
@@ -33,6 +32,7 @@ from .flows import (
     respond,
     score,
     shadow,
+    spawning,
     tell,
     unite,
     watch,
@@ -317,7 +317,7 @@ def adopt_clustering(artefact_id: int) -> None:
 def _clustering(verb: str, words: dict[str, str]) -> None:
     with recomputes.watched("clustering", 0) as progress:
         connection.close()
-        learn.in_own_process(verb, words, lambda: progress.tell(0))
+        spawning.in_own_process(verb, words, lambda: progress.tell(0))
 
 
 @shared_task
@@ -339,7 +339,7 @@ def learn_recall() -> None:
     if recall.due(clock.now()) and patient().set(LEARNING_RECALL, 1, nx=True, ex=LONGEST_LEARNING):
         try:
             connection.close()
-            learn.in_own_process("recall", {})
+            spawning.in_own_process("recall", {})
         finally:
             patient().delete(LEARNING_RECALL)
 
@@ -387,7 +387,7 @@ def foretell_customers() -> None:
     if not settings.FORETOLD:
         return
     connection.close()
-    learn.in_own_process("foretell", {"why": "once a day"})
+    spawning.in_own_process("foretell", {"why": "once a day"})
     if foretell.unknown():
         refresh_everything.apply_async(countdown=SOON)
 
@@ -395,7 +395,7 @@ def foretell_customers() -> None:
 def _train(words: dict[str, str]) -> None:
     connection.close()
     try:
-        learn.in_own_process("train", {name.replace("_", "-"): word for name, word in words.items()})
+        spawning.in_own_process("train", {name.replace("_", "-"): word for name, word in words.items()})
     except RuntimeError as error:
         alert("The training of a scorer failed", f"{error} What is in use stays in use.")
         raise

@@ -1,12 +1,10 @@
 """The ledger in; scorers, kept as signed artefacts and put to work where the gate lets them, out."""
 
 import logging
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -25,21 +23,20 @@ from ..learning.examining import AUC, Figure
 from ..learning.family import CHANCE, ORDER, UPLIFT, VALUE
 from ..learning.gate import Verdict, judge
 from ..learning.scorer import Scorer, Trees
+from ..learning.spending import Budget
 from ..learning.training import Ingredients, column_of, train
 from ..learning.treating import facts_in
 from ..learning.verifying import golden
 from ..models import Artefact
 from ..store import artefacts
 from .showings import ingredients, showings
+from .tune import tuned_for
 
 log = logging.getLogger(__name__)
 
 SPLIT_AT = 0.8
-TELL_SECONDS, LAST_WORDS = 10, 1500
-TRAINING_LIMIT = timedelta(minutes=30)
 GOLDEN_ROWS, GOLDEN_CONTENTS = 8, 30
 STEPS: Final = 5
-OCCUPIED: Final = 75  # how a command exits that would be the second of its kind (EX_TEMPFAIL of sysexits.h)
 Progress = Callable[[int, int, str], None]
 # Which scorer learns a task where nobody names one; the first there is.
 USUAL: Final = {CHANCE: ("trees",), ORDER: ("order",), VALUE: ("worth",), UPLIFT: ("uplift",)}
@@ -56,7 +53,8 @@ class Terms:
     Without a split it is the moment before which four fifths were shown. `since` leaves out what was shown before the
     log began. `objective` is "click", "conversion" or "value"; without one it is the placement's. `task` and `scorer`
     choose what learns it (see `kind_of`; without either, `choosing` does).
-    `baseline` is a fact whose AUC is told beside; else, the best constant's is.
+    `baseline` is a fact whose AUC is told beside; else, the best constant's is. With `tune` the scorer's settings are
+    searched for before, within that budget.
     """
 
     split: datetime | None = None
@@ -66,6 +64,7 @@ class Terms:
     objective: str | None = None
     task: str | None = None
     scorer: str | None = None
+    tune: Budget | None = None
 
 
 def train_scorer(now: datetime, terms: Terms, progress: Progress = quiet) -> Artefact:
@@ -79,19 +78,20 @@ def train_scorer(now: datetime, terms: Terms, progress: Progress = quiet) -> Art
     parts, judged = ingredients(known), of_placement(known, terms.placement)
     progress(1, STEPS, "choosing what learns it")
     question = _asked(now, terms, known, judged, parts)
+    question, tuning = tuned_for(question, terms.tune, known, judged, parts, partial(progress, 1, STEPS))
     kind, objective = question.kind, question.objective
     champion = artefacts.active(Artefact.Kind.SCORER)
     progress(2, STEPS, "learning from the earlier part and judging by the later")
     found = contest(known, judged, parts, question, _met(champion))
     progress(3, STEPS, f"learning from all {known.height:,} showings")
-    scorer = train(known, parts, now, since=terms.since, objective=objective, kind=kind)
+    scorer = train(known, parts, now, since=terms.since, objective=objective, kind=kind, settings=question.settings)
     rows = dataset.closed(known, now, terms.since, objective)
     progress(4, STEPS, "trying it, and asking the gate")
     artefact = artefacts.keep(
         Artefact.Kind.SCORER,
         scorer.to_artefact(),
         scorer.schema.hash,
-        _metrics(found, rows, terms, question) | _treated(scorer, rows),
+        _metrics(found, rows, terms, question) | _treated(scorer, rows) | tuning,
         now,
         msgspec.to_builtins(golden(scorer, _latest_facts(rows), parts.contents[:GOLDEN_CONTENTS])),
         _window(rows),
@@ -255,30 +255,3 @@ def _let_through(artefact: Artefact, found: Contest) -> None:
     artefact.save(update_fields=["metrics"])
     if verdict.promoted:
         artefacts.activate(artefact, tried=True)
-
-
-def in_own_process(verb: str, words: Mapping[str, str], alive: Callable[[], None] = lambda: None) -> None:
-    """Run `manage.py learn <verb>` and wait, saying every few seconds that it lives; raises with its last words."""
-    options = [word for name, value in words.items() for word in (f"--{name}", value)]
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "learn", verb, *options]
-    end = time.monotonic() + TRAINING_LIMIT.total_seconds()
-    # Our own command; the words are ours.
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:  # noqa: S603
-        while True:
-            try:
-                told, problem = child.communicate(timeout=TELL_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                alive()
-            except BaseException:
-                child.kill()
-                raise
-            if time.monotonic() > end:
-                child.kill()
-                raise RuntimeError(f"learn {verb} took longer than {TRAINING_LIMIT} and was ended.")
-    if child.returncode == OCCUPIED:
-        log.info("%s", problem.strip()[-LAST_WORDS:])
-        return
-    if child.returncode != 0:
-        raise RuntimeError(f"learn {verb} failed: {problem.strip()[-LAST_WORDS:]}")
-    log.info("%s", told.strip())

@@ -5,9 +5,9 @@ A rival is another scorer, or the best constant choice: each content's own rate,
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,8 @@ class Champion:
 class Question:
     """What is to be learned and how it is judged: everything but the showings.
 
-    `objective` "click", "conversion" or "value"; `sensitive` are facts whose groups must fare alike.
+    `objective` "click", "conversion" or "value"; `sensitive` are facts whose groups must fare alike;
+    `settings` are those of the scorer that are not as usual (see `tuning`).
     """
 
     split: datetime
@@ -50,6 +51,7 @@ class Question:
     sensitive: Sequence[str] = ()
     seed: int = 0
     threads: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ PATIENCE: Final = 15
 class Boosted(Scorer):
     """At most `trees` trees of `leaves` leaves each.
 
+    `l2` draws each leaf towards 0; a tree sees a share of `columns`; `random_cuts` tries one threshold a feature
+    instead of all (extremely randomised trees, Geurts et al. 2006).
     `monotone` {feature: 1 or -1}: the score may only rise or only fall with it, all else the same. Raises `ValueError`
     for names that are no features.
     """
@@ -50,6 +52,9 @@ class Boosted(Scorer):
         seed: int = 0,
         threads: int = 1,
         monotone: Mapping[str, int] | None = None,
+        l2: float = 10.0,
+        columns: float = 0.5,
+        random_cuts: bool = False,
     ) -> None:
         super().__init__(schema)
         self.trees = trees
@@ -58,6 +63,9 @@ class Boosted(Scorer):
         self.smallest_leaf = smallest_leaf
         self.seed = seed
         self.threads = threads
+        self.l2 = l2
+        self.columns = columns
+        self.random_cuts = random_cuts
         self.monotone = dict(monotone or {})
         if unknown := sorted(set(self.monotone) - set(schema.names)):
             raise ValueError(f"No such features: {', '.join(unknown)}. There are {', '.join(schema.names)}.")
@@ -131,8 +139,9 @@ class Boosted(Scorer):
             "num_leaves": self.leaves,
             "learning_rate": self.rate,
             "min_data_in_leaf": self.smallest_leaf,
-            "lambda_l2": 10.0,
-            "feature_fraction": 0.5,
+            "lambda_l2": self.l2,
+            "feature_fraction": self.columns,
+            "extra_trees": self.random_cuts,
             "bagging_fraction": 0.7,
             "bagging_freq": 1,
             "max_bin": 63,
@@ -198,7 +207,7 @@ class Forest(Boosted):
 
     kind = "forest"
     objective, metric = "binary", "binary_logloss"
-    more: ClassVar[Mapping[str, Any]] = {"boosting": "rf", "bagging_fraction": 0.632, "lambda_l2": 1.0}
+    more: ClassVar[Mapping[str, Any]] = {"boosting": "rf", "bagging_fraction": 0.632}
 
     def __init__(
         self,
@@ -209,8 +218,12 @@ class Forest(Boosted):
         seed: int = 0,
         threads: int = 1,
         monotone: Mapping[str, int] | None = None,
+        l2: float = 1.0,
+        columns: float = 0.5,
+        random_cuts: bool = False,
     ) -> None:
-        super().__init__(schema, trees, leaves, 1.0, smallest_leaf, seed, threads, monotone)
+        ours = (monotone, l2, columns, random_cuts)
+        super().__init__(schema, trees, leaves, 1.0, smallest_leaf, seed, threads, *ours)
 
     def enough_trees(self, X: Matrix, y: Labels, groups: Groups, weights: Weights, early: Any, late: Any) -> int:
         return self.trees

@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 
 from decisioning.learning.bench import Question
-from decisioning.learning.dataset import VALUE, closed, known_by, label, outcome, schema_for, split_by_time
-from decisioning.learning.features import served
+from decisioning.learning.dataset import VALUE, closed, outcome, split_by_time
+from decisioning.learning.folding import Fold, prepared
 from decisioning.learning.gains import Slates, ndcg
 from decisioning.learning.scorer import Order, Scorer, Trees
 from decisioning.learning.slicing import LATE
 from decisioning.learning.tempering import surely
-from decisioning.learning.training import FEWEST_CONVERSIONS, Ingredients, fit_rows, treatment_for
+from decisioning.learning.training import FEWEST_CONVERSIONS, Ingredients
 
 FEWEST_SLATES: Final = 100  # with something and nothing taken, in the later fifth
 
@@ -33,7 +33,8 @@ def chosen_kind(showings: pl.DataFrame, judged: pl.DataFrame, parts: Ingredients
     hits = [int((outcome(side, question.objective) > 0).sum()) for side in (sides.train, sides.test)]
     if min(hits) < FEWEST_CONVERSIONS:
         return Trees
-    chances, order = (_figures(kind, showings, sides.train, sides.test, parts, question) for kind in (Trees, Order))
+    fold = prepared(showings, sides.train, sides.test, parts, question)
+    chances, order = (_figures(kind, fold, question) for kind in (Trees, Order))
     gains = order.figures - chances.figures
     enough = len(gains) >= FEWEST_SLATES
     return Order if enough and surely(gains, np.full(len(gains), 1 / len(gains))) else Trees
@@ -46,23 +47,7 @@ def of_slates(known: pl.DataFrame) -> bool:
     return bool((known.group_by("group").len()["len"] > 1).mean() > 0.5)  # type: ignore[operator]
 
 
-def _figures(
-    kind: type[Scorer],
-    showings: pl.DataFrame,
-    early: pl.DataFrame,
-    late: pl.DataFrame,
-    parts: Ingredients,
-    question: Question,
-) -> Slates:
+def _figures(kind: type[Scorer], fold: Fold, question: Question) -> Slates:
     """nDCG of each later slate by a scorer of the earlier ones."""
-    treatment = treatment_for(early, parts, question.seed)
-    moment = late["shown_at"].min()
-    assert moment is not None
-    log = known_by(showings, moment)  # type: ignore[arg-type]
-    known = treatment.showings(early)
-    schema = schema_for(known, parts.contents, parts.kinds, parts.crosses, parts.extras, log, moment)  # type: ignore
-    taught = label(schema, known, parts.contents, objective=question.objective, log=log)
-    asked = label(schema, treatment.showings(late), parts.contents, objective=question.objective, log=showings)
-    scorer = fit_rows(kind(schema), taught, taught.y)
-    scores = scorer.score(served(schema, asked.X), schema.hash, asked.contents)
-    return ndcg(asked.y, scores, asked.groups, asked.customers)
+    asked = fold.asked
+    return ndcg(asked.y, fold.scores(kind, question), asked.groups, asked.customers)

@@ -120,7 +120,8 @@ def contest(
     q = question
     known = closed(judged, q.now, q.since, q.objective)
     parts = sides(known, q)
-    scorer = fitted(parts.train, ingredients, q.seed, q.threads, q.objective, q.kind, (showings, q.split))
+    at = (showings, q.split)
+    scorer = fitted(parts.train, ingredients, q.seed, q.threads, q.objective, q.kind, at, q.settings)
     bench = Bench(showings, parts.test, ingredients, q)
     taught = Taught(parts.train.height, rarer(outcome(parts.train, q.objective)), parts.between)
     return held_against(bench, scorer, taught, constants_of(parts.train, q.objective), champion)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -34,6 +35,7 @@ from decisioning.learning.scorer import Prior, Scorer, Trees
 from decisioning.learning.treating import facts_in, fit
 
 FEWEST_CONVERSIONS: Final = 30
+USUAL: Final[Mapping[str, Any]] = MappingProxyType({})  # a scorer's settings as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +118,17 @@ def train(
     threads: int = 1,
     objective: str = CONVERSION,
     kind: type[Scorer] = Trees,
+    settings: Mapping[str, Any] = USUAL,
 ) -> Scorer:
     """A scorer from every showing whose window has closed by now (and that was shown from `since` on).
 
     `showings`: customer_id (Int64), content_key, shown_at, closes_at, converted_at (Datetime UTC) and the
     facts as they were then, as columns or as JSON text in `facts`; `dataset.OPTIONAL` says what else there may be.
-    `objective` "click", "conversion" or "value" is what is learned, by a scorer of this `kind`. Too few successes
-    give a `Prior`.
+    `objective` "click", "conversion" or "value" is what is learned, by a scorer of this `kind`, with these of its
+    `settings` (see `tuning`). Too few successes give a `Prior`.
     """
     rows = closed(showings, now, since, objective)
-    return fitted(rows, ingredients, seed, threads, objective, kind, (showings, now))
+    return fitted(rows, ingredients, seed, threads, objective, kind, (showings, now), settings)
 
 
 def fitted(
@@ -136,6 +139,7 @@ def fitted(
     objective: str = CONVERSION,
     kind: type[Scorer] = Trees,
     known_at: tuple[pl.DataFrame, datetime] | None = None,
+    settings: Mapping[str, Any] = USUAL,
 ) -> Scorer:
     """A scorer from all of these showings; rates and likeness are counted in what of a frame was known at a moment."""
     log, now = (known_by(*known_at), known_at[1]) if known_at else (None, None)
@@ -146,7 +150,7 @@ def fitted(
     rows = label(schema, known, parts.contents, objective=objective, log=log)
     succeeded = int((rows.y > 0).sum())
     enough = min(succeeded, len(rows) - succeeded) >= FEWEST_CONVERSIONS
-    scorer: Scorer = made(kind, schema, seed=seed, threads=threads) if enough else Prior(schema)
+    scorer: Scorer = made(kind, schema, seed=seed, threads=threads, **settings) if enough else Prior(schema)
     scorer.treatment = treatment
     y = rows.y if enough or rows.y.dtype == np.int8 else (rows.y > 0).astype(np.int8)
     return fit_rows(scorer, rows, y)

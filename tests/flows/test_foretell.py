@@ -11,7 +11,7 @@ from decisioning import tasks
 from decisioning.config import clock
 from decisioning.customers.intake.ingest import store
 from decisioning.customers.models import Customer, Event
-from decisioning.flows import foretell, learn
+from decisioning.flows import foretell, learn, spawning
 from decisioning.flows.react import react
 from decisioning.flows.refresh import refresh_all
 from decisioning.learning.targets import TARGETS
@@ -159,7 +159,7 @@ def test_the_command_tells_and_writes_the_run_down(shop, now):
 def test_the_worker_has_facts_computed_anew_for_a_trait_that_nobody_had(shop, now, monkeypatch):
     monkeypatch.setattr(clock, "now", lambda: now)
     monkeypatch.setattr(tasks.connection, "close", lambda: None)
-    monkeypatch.setattr(learn, "in_own_process", lambda verb, words: everybody(now, "repurchase:14"))
+    monkeypatch.setattr(spawning, "in_own_process", lambda verb, words: everybody(now, "repurchase:14"))
     asked: list[int] = []
     monkeypatch.setattr(tasks.refresh_everything, "apply_async", lambda countdown: asked.append(countdown))
     tasks.foretell_customers()

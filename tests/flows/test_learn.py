@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from decisioning.customers.models import Customer
-from decisioning.flows import learn, promote, score
+from decisioning.flows import learn, promote, score, spawning
 from decisioning.flows.cluster import cluster
 from decisioning.flows.history import import_impressions
 from decisioning.learning.clustering import Options
@@ -210,8 +210,8 @@ def test_imported_impressions_carry_the_facts_of_their_day_and_add_nothing_twice
 
 
 def test_a_process_of_its_own_that_fails_tells_its_last_words_and_lives_meanwhile(monkeypatch):
-    monkeypatch.setattr(learn, "TELL_SECONDS", 0.05)
+    monkeypatch.setattr(spawning, "TELL_SECONDS", 0.05)
     signs: list[str] = []
     with pytest.raises(RuntimeError, match="invalid choice: 'guess'"):
-        learn.in_own_process("guess", {}, lambda: signs.append("alive"))
+        spawning.in_own_process("guess", {}, lambda: signs.append("alive"))
     assert signs, "whoever waits is told that it lives"

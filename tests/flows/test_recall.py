@@ -13,8 +13,7 @@ from campaigns.models import Content, Placement
 from decisioning import tasks
 from decisioning.customers.models import Customer, Event, Identity
 from decisioning.engine.candidates import NO_LISTS
-from decisioning.flows import learn as training
-from decisioning.flows import recall, rerun
+from decisioning.flows import recall, rerun, spawning
 from decisioning.learning.recall import LISTS, Recall
 from decisioning.learning.touches import ADDED, BOUGHT, CLICKED, VIEWED
 from decisioning.models import Artefact, Decision, Outcome
@@ -267,7 +266,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, now: datetime) -> list[str]:
         found.append(verb)
         tasks.learn_recall()
 
-    monkeypatch.setattr(training, "in_own_process", started)
+    monkeypatch.setattr(spawning, "in_own_process", started)
     monkeypatch.setattr(tasks.connection, "close", lambda: None)
     monkeypatch.setattr(tasks.clock, "now", lambda: now)
     return found

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from decisioning import tasks
 from decisioning.config import clock
-from decisioning.flows import learn, renew
+from decisioning.flows import renew, spawning
 from decisioning.models import Artefact, LearningRun
 from decisioning.store import artefacts, runs
 
@@ -90,7 +90,7 @@ def test_the_worker_trains_for_the_reason_and_tells_of_a_failure(shop, now, sett
         asked.append((verb, words))
         raise RuntimeError("learn train failed: no memory.")
 
-    monkeypatch.setattr(learn, "in_own_process", fails)
+    monkeypatch.setattr(spawning, "in_own_process", fails)
     monkeypatch.setattr(tasks.connection, "close", lambda: None)
     with pytest.raises(RuntimeError):
         tasks.renew_scorer()
@@ -122,10 +122,10 @@ def test_a_second_training_exits_as_occupied_and_that_is_no_failure(now, monkeyp
     monkeypatch.setattr(runs, "alone", busy)
     with pytest.raises(CommandError) as refused:
         call_command("learn", "train")
-    assert refused.value.returncode == learn.OCCUPIED
-    (tmp_path / "manage.py").write_text(f"import sys; sys.exit({learn.OCCUPIED})")
+    assert refused.value.returncode == spawning.OCCUPIED
+    (tmp_path / "manage.py").write_text(f"import sys; sys.exit({spawning.OCCUPIED})")
     settings.BASE_DIR = tmp_path
-    learn.in_own_process("train", {})
+    spawning.in_own_process("train", {})
     (tmp_path / "manage.py").write_text("import sys; sys.exit(1)")
     with pytest.raises(RuntimeError, match="learn train failed"):
-        learn.in_own_process("train", {})
+        spawning.in_own_process("train", {})

@@ -8,7 +8,7 @@ import pytest
 
 from decisioning.learning.later import Later
 
-HEAVY = ("lightgbm", "pandas", "pyarrow", "scipy", "sklearn")
+HEAVY = ("lightgbm", "optuna", "pandas", "pyarrow", "scipy", "sklearn")
 
 
 def test_a_process_that_neither_trains_nor_scores_imports_none_of_them():

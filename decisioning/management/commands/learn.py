@@ -13,13 +13,26 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from decisioning.config import clock
-from decisioning.flows import cluster, evaluate, foretell, learn, promote, recall, shadow
+from decisioning.flows import cluster, evaluate, foretell, learn, promote, recall, shadow, spawning
 from decisioning.learning.clustering import Options
 from decisioning.learning.dataset import OBJECTIVES
+from decisioning.learning.spending import Budget
 from decisioning.models import Artefact
 from decisioning.store import runs
 
-VERBS = ("train", "evaluate", "promote", "rollback", "shadow", "foretell", "recall", "cluster", "compare", "adopt", "watch")
+VERBS = (
+    "train",
+    "evaluate",
+    "promote",
+    "rollback",
+    "shadow",
+    "foretell",
+    "recall",
+    "cluster",
+    "compare",
+    "adopt",
+    "watch",
+)
 TASKS = ("chance", "order", "value", "uplift")
 TERMS = ("split", "placement", "baseline", "since", "objective", "task", "scorer")
 ASKED = ("placement", "objective", "since", "until", "artefact", "policy", "draft")
@@ -56,6 +69,9 @@ class Command(BaseCommand):
         parser.add_argument("--scorer", help="which scorer learns it, by its name")
         parser.add_argument("--baseline", help="a fact whose AUC is told beside; the best constant by default")
         parser.add_argument("--since", type=moment, help="leave out what was shown before this moment")
+        parser.add_argument("--tune", type=float, metavar="MINUTES", help="train: search settings for so long at most")
+        parser.add_argument("--trials", type=int, help="train: search settings in so many trials at most")
+        parser.add_argument("--memory", type=float, metavar="MB", help="train: let the search hold no more in memory")
         parser.add_argument("--until", type=moment, help="evaluate what was shown before this moment")
         parser.add_argument("--policy", help="evaluate: current, constant:CONTENT, or a file of chances")
         parser.add_argument("--draft", help="evaluate the rule of this key as it is now, published or not")
@@ -75,12 +91,12 @@ class Command(BaseCommand):
         try:
             self.stdout.write(getattr(self, options["verb"])(now, options))
         except runs.Busy as error:
-            raise CommandError(str(error), returncode=learn.OCCUPIED) from None
+            raise CommandError(str(error), returncode=spawning.OCCUPIED) from None
         except ValueError as error:
             raise CommandError(str(error)) from None
 
     def train(self, now: datetime, options: dict[str, Any]) -> str:
-        terms = learn.Terms(**{word: options[word] for word in TERMS})
+        terms = learn.Terms(**{word: options[word] for word in TERMS}, tune=budget(options))
         with runs.alone("train", options["why"]) as run:
 
             def progress(done: int, of: int, what: str) -> None:
@@ -149,6 +165,13 @@ class Command(BaseCommand):
             self.stderr.write(f"\r{done}/{of} {what}".ljust(78), ending="\n" if done == of else "")
 
 
+def budget(options: dict[str, Any]) -> Budget | None:
+    """What a search of settings may use; nothing where none is asked for."""
+    asked = {"minutes": options["tune"], "megabytes": options["memory"], "trials": options["trials"]}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return Budget(**given) if given else None
+
+
 def trained(found: Artefact) -> str:
     """The scorer's number, its figures, and what the gate said of it."""
     metrics = found.metrics
@@ -156,7 +179,8 @@ def trained(found: Artefact) -> str:
     state = "active" if found.active else "not used"
     figures = {name: value for name, value in metrics.items() if not isinstance(value, dict)}
     told = "\n".join(f"{name:<16}{value}" for name, value in figures.items() if name != "refused")
-    return "\n".join([f"{found} ({state})", told, *checks, metrics["gate"]["words"]])
+    tuning = [f"{'tuning':<16}{metrics['tuning']['words']}"] if "tuning" in metrics else []
+    return "\n".join([f"{found} ({state})", told, *tuning, *checks, metrics["gate"]["words"]])
 
 
 def seen(reports: list[dict[str, Any]]) -> str:
