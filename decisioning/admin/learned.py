@@ -20,6 +20,7 @@ from decisioning.customers.facts.catalogue import catalogue_facts
 from decisioning.engine.types import SnapshotData
 from decisioning.flows import promote, shadow, watch
 from decisioning.learning.schema import FeatureSchema
+from decisioning.learning.targets import TARGETS
 from decisioning.models import Artefact, Snapshot
 from decisioning.store import artefacts
 
@@ -121,7 +122,7 @@ class ArtefactAdmin(shadowing.Shadowing, training.Training, ReadOnly):
             refused = " Asked with what it saw as a shadow, the gate lets it through."
         page = {
             "title": f"Activate {artefact}?",
-            "text": f"It replaces the active {artefact.get_kind_display()} in every decision from now on.{refused}",
+            "text": f"It replaces the active {artefact.get_kind_display()} {_from_when(artefact)}.{refused}",
             "button": "Activate",
         }
         return confirm(self, request, page, do, reverse("admin:decisioning_artefact_change", args=[object_id]))
@@ -147,6 +148,11 @@ class ArtefactAdmin(shadowing.Shadowing, training.Training, ReadOnly):
             "button": "Go back",
         }
         return confirm(self, request, page, do, reverse("admin:decisioning_artefact_changelist"))
+
+
+def _from_when(artefact: Artefact) -> str:
+    """When it is used where it is activated."""
+    return "when customers are told next, once a day" if artefact.kind in TARGETS else "in every decision from now on"
 
 
 def _card(artefact: Artefact) -> card.Drawing | None:

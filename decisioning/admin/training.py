@@ -13,6 +13,7 @@ from decisioning.store import runs
 
 VERB: Final = "train"
 LISTED: Final = 8
+WORDS: Final = {"train": "A scorer", "foretell": "What is foretold"}
 HOME: Final = "admin:decisioning_artefact_changelist"
 STEPS: Final = 5  # where a run has not said yet how many it has
 
@@ -49,12 +50,10 @@ class Training:
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, with the present training and the last ones."""
-        last = list(LearningRun.objects.filter(verb=VERB).select_related("artefact").order_by("-pk")[:LISTED])
-        if last:
-            last[0] = runs.newest(VERB) or last[0]
+        last = LearningRun.objects.select_related("artefact").order_by("-pk")[:LISTED]
         more = {
-            "training": told(last[0] if last else None),
-            "trainings": last,
+            "training": told(runs.newest(VERB)),
+            "trainings": [(WORDS.get(run.verb, run.verb), runs.as_it_is(run)) for run in last],
             "learned": Artefact.objects.exists(),
         }
         found: HttpResponse = super().changelist_view(request, {**(extra_context or {}), **more})  # type: ignore[misc]

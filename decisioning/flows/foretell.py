@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 MOMENTS: Final = 6  # to learn from
 CUSTOMERS: Final = 20_000  # who teach; of more, an even sample
-EVENTS: Final = 1_000_000  # of theirs, about
+EVENTS: Final = 500_000  # of theirs, about
 EVERY: Final = timedelta(days=7)  # a model learns anew so often
 AT_ONCE: Final = 500
 SOURCE: Final = "foretold"

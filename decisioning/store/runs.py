@@ -74,9 +74,14 @@ def alone(verb: str, reason: str) -> Iterator[Run]:
 
 
 def newest(verb: str) -> LearningRun | None:
-    """The last one that was begun; one that died is failed by what is returned, not yet by what is stored."""
+    """The last one that was begun, as it is."""
     row = LearningRun.objects.filter(verb=verb).order_by("-pk").first()
-    if row is not None and row.state == LearningRun.State.RUNNING and not held(verb):
+    return as_it_is(row) if row is not None else None
+
+
+def as_it_is(row: LearningRun) -> LearningRun:
+    """One that died is failed by what is returned, not yet by what is stored."""
+    if row.state == LearningRun.State.RUNNING and not held(row.verb):
         row.state, row.error = LearningRun.State.FAILED, DIED
     return row
 

@@ -164,3 +164,16 @@ def test_who_may_only_look_has_nothing_done(visitor: Client) -> None:
     for address in (action(one, "begin_shadow"), action(one, "end_shadow"), f"{LIST}train/"):
         assert visitor.post(address).status_code == 403
     assert Artefact.objects.get().shadow_since is None
+
+
+def test_what_is_foretold_is_shown_with_its_gate_and_activated_for_the_next_telling(browser: Client) -> None:
+    said = {"promoted": False, "words": "keep it: no gain", "checks": []}
+    one = scorer(gate=said, refused="no gain", figures={"AUC": {"value": 0.71}})
+    Artefact.objects.filter(pk=one.pk).update(kind="churn")
+    text = browser.get(page_of(one)).content.decode()
+    assert "Keep it" in text and "0.71" in text and "Run as a shadow" not in text
+    assert b"when customers are told next" in browser.get(action(one, "activate")).content
+    browser.post(action(one, "activate"))
+    assert Artefact.objects.get().active
+    LearningRun.objects.create(verb="foretell", reason="once a day", state="done")
+    assert "What is foretold" in browser.get(LIST).content.decode()

@@ -10,6 +10,7 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,19 @@ def test_a_python_that_cannot_make_environments_gets_the_cure(run: Path, monkeyp
     monkeypatch.setitem(sys.modules, "ensurepip", None)
     with pytest.raises(StackError, match="apt install python3-venv"):
         bootstrap._prepare(moved=False)
+
+
+def test_an_environment_that_is_a_link_to_anothers_is_left_to_it(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = run / "theirs"
+    theirs.mkdir()
+    theirs.joinpath("kept").touch()
+    run.joinpath(".venv").symlink_to(theirs)
+    monkeypatch.setattr(bootstrap, "VENV", run / ".venv")
+    made: list[Any] = []
+    monkeypatch.setattr(bootstrap, "_run", lambda command, failure: made.append(command))
+    bootstrap._prepare(moved=True)
+    assert theirs.joinpath("kept").exists() and not bootstrap.VENV.is_symlink()
+    assert made[0][-2:] == ["--clear", bootstrap.VENV]
 
 
 def venv_in(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,9 @@ def _prepare(moved: bool) -> None:
     if moved or not _succeeds("import sys; sys.exit(sys.version_info < (3, 11))"):
         if find_spec("ensurepip") is None:
             raise StackError(VENV_CURE)
+        if VENV.is_symlink():
+            # What it leads to belongs to another copy of the sources, which goes on using it.
+            VENV.unlink()
         _run([sys.executable, "-m", "venv", "--clear", VENV], "The virtual environment could not be made.")
     if VENV.joinpath("bin", "uv").exists():
         return
