@@ -22,7 +22,6 @@ from .flows import (
     define,
     describe,
     enlist,
-    foretell,
     guard,
     judge,
     quality,
@@ -56,8 +55,6 @@ WAVE, WAVE_SECONDS = "scoring:{}", 120
 RECOUNTING, RESTS = "segments:recounting", 10
 # Only one learns candidate lists at a time; after a kill, so many seconds later.
 LEARNING_RECALL, LONGEST_LEARNING = "recall:learning", 2400
-# Seconds after which what was told is in everybody's facts.
-SOON = 60
 # Clusters are looked at so often; files that no manifest names are deleted after so long.
 WATCHED, LOST_FILES = timedelta(minutes=30), timedelta(hours=2)
 
@@ -380,16 +377,10 @@ def look_at_shadows() -> None:
 
 @shared_task
 def foretell_customers() -> None:
-    """Learn who leaves, buys again and spends, and tell every customer; in a process of its own.
-
-    A trait that nobody had before is a fact only once everybody's facts are computed with it.
-    """
-    if not settings.FORETOLD:
-        return
-    connection.close()
-    spawning.in_own_process("foretell", {"why": "once a day"})
-    if foretell.unknown():
-        refresh_everything.apply_async(countdown=SOON)
+    """Learn who leaves, buys again and spends, and tell every customer; in a process of its own."""
+    if settings.FORETOLD:
+        connection.close()
+        spawning.in_own_process("foretell", {"why": "once a day"})
 
 
 def _train(words: dict[str, str]) -> None:

@@ -69,7 +69,8 @@ class ArtefactAdmin(shadowing.Shadowing, training.Training, ReadOnly):
     @display(description="AUC")
     def auc(self, artefact: Artefact) -> str:
         """The metric that says most about a scorer."""
-        return shown(artefact.metrics.get("auc"))
+        figures = artefact.metrics.get("figures", {})
+        return shown(artefact.metrics.get("auc", figures.get("AUC", {}).get("value")))
 
     @display(description="Size")
     def size(self, artefact: Artefact) -> str:

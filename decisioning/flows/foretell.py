@@ -182,8 +182,9 @@ def foretell(now: datetime, every: Sequence[Asked], progress: Callable[[int, int
         told.append(_learned(now, one))
     progress(len(every), len(every) + 1, "telling every customer")
     number = tell_everybody(now)
-    progress(len(every) + 1, len(every) + 1, "done")
-    return [*told, f"{number:,} customers were told something new"]
+    said = f"{number:,} customers were told something new"
+    progress(len(every) + 1, len(every) + 1, said)
+    return [*told, said]
 
 
 def _learned(now: datetime, one: Asked) -> str:

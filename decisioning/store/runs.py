@@ -102,7 +102,8 @@ def since(run: LearningRun) -> timedelta:
 
 
 def _end(pk: int, state: str, error: str = "") -> None:
-    LearningRun.objects.filter(pk=pk).update(state=state, error=error, finished_at=Now(), doing="")
+    """What was told last stays: of one that ended well, it says what came of it."""
+    LearningRun.objects.filter(pk=pk).update(state=state, error=error, finished_at=Now())
 
 
 def _bury(verb: str) -> None:

@@ -175,5 +175,6 @@ def test_what_is_foretold_is_shown_with_its_gate_and_activated_for_the_next_tell
     assert b"when customers are told next" in browser.get(action(one, "activate")).content
     browser.post(action(one, "activate"))
     assert Artefact.objects.get().active
-    LearningRun.objects.create(verb="foretell", reason="once a day", state="done")
-    assert "What is foretold" in browser.get(LIST).content.decode()
+    LearningRun.objects.create(verb="foretell", reason="once a day", state="done", doing="12 customers were told")
+    listed = browser.get(LIST).content.decode()
+    assert "What is foretold" in listed and "0.71" in listed and "12 customers were told" in listed

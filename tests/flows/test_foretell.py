@@ -8,7 +8,6 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from decisioning import tasks
-from decisioning.config import clock
 from decisioning.customers.intake.ingest import store
 from decisioning.customers.models import Customer, Event
 from decisioning.flows import foretell, learn, spawning
@@ -148,7 +147,8 @@ def test_what_cannot_be_foretold_is_refused(word, said):
         call_command("learn", "foretell", "--target", word)
 
 
-def test_the_command_tells_and_writes_the_run_down(shop, now):
+def test_the_command_tells_and_writes_the_run_down(shop, now, monkeypatch):
+    monkeypatch.setattr(tasks.refresh_everything, "apply_async", lambda countdown: None)
     told = StringIO()
     call_command("learn", "foretell", "--target", "repurchase:14", "--as-of", now.isoformat(), stdout=told)
     assert "customers were told something new" in told.getvalue()
@@ -156,17 +156,30 @@ def test_the_command_tells_and_writes_the_run_down(shop, now):
     assert (run.state, run.step, run.steps) == ("done", 2, 2)
 
 
-def test_the_worker_has_facts_computed_anew_for_a_trait_that_nobody_had(shop, now, monkeypatch):
-    monkeypatch.setattr(clock, "now", lambda: now)
-    monkeypatch.setattr(tasks.connection, "close", lambda: None)
-    monkeypatch.setattr(spawning, "in_own_process", lambda verb, words: everybody(now, "repurchase:14"))
+def test_facts_are_computed_anew_for_a_trait_that_nobody_had(shop, now, monkeypatch):
     asked: list[int] = []
     monkeypatch.setattr(tasks.refresh_everything, "apply_async", lambda countdown: asked.append(countdown))
-    tasks.foretell_customers()
-    assert asked == [tasks.SOON]
+
+    def told(moment) -> str:
+        words = StringIO()
+        call_command("learn", "foretell", "--target", "repurchase:14", "--as-of", moment.isoformat(), stdout=words)
+        return words.getvalue()
+
+    assert "facts are computed anew in 60 seconds" in told(now)
+    assert asked == [60]
     settle(now + timedelta(minutes=1))
-    tasks.foretell_customers()
+    assert "computed anew" not in told(now + timedelta(minutes=2))
     assert len(asked) == 1
+
+
+def test_the_worker_foretells_in_a_process_of_its_own_unless_nothing_is_to_be_foretold(monkeypatch, settings):
+    asked: list[str] = []
+    monkeypatch.setattr(tasks.connection, "close", lambda: None)
+    monkeypatch.setattr(spawning, "in_own_process", lambda verb, words: asked.append(verb))
+    tasks.foretell_customers()
+    settings.FORETOLD = []
+    tasks.foretell_customers()
+    assert asked == ["foretell"]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_a_run_tells_how_far_it_is_and_how_it_ended():
         assert (row.state, row.step, row.steps, row.doing, row.reason) == ("running", 2, 5, "thinking", "because")
         assert runs.held("train") and not runs.held("recall")
     row = runs.newest("train")
-    assert (row.state, row.doing, row.error) == ("done", "", "") and row.finished_at
+    assert (row.state, row.doing, row.error) == ("done", "thinking", "") and row.finished_at
     assert not runs.held("train")
 
 

@@ -19,6 +19,7 @@ from decisioning.learning.dataset import OBJECTIVES
 from decisioning.learning.spending import Budget
 from decisioning.models import Artefact
 from decisioning.store import runs
+from decisioning.tasks import refresh_everything
 
 VERBS = (
     "train",
@@ -36,6 +37,7 @@ VERBS = (
 TASKS = ("chance", "order", "value", "uplift")
 TERMS = ("split", "placement", "baseline", "since", "objective", "task", "scorer")
 ASKED = ("placement", "objective", "since", "until", "artefact", "policy", "draft")
+SOON = 60  # seconds, after which the worker has taken in what was told
 SEARCHED = ("facts", "algorithms", "scalings", "numbers")
 
 
@@ -137,7 +139,12 @@ class Command(BaseCommand):
                 run.tell(done, of, what)
                 self.progress(done, of, what)
 
-            return "\n".join(foretell.foretell(now, every, progress))
+            lines = foretell.foretell(now, every, progress)
+        if foretell.unknown():
+            # A trait that nobody had before is a fact only once everybody's facts are computed with it.
+            refresh_everything.apply_async(countdown=SOON)
+            lines.append(f"Everybody's facts are computed anew in {SOON} seconds, and hold it then.")
+        return "\n".join(lines)
 
     def recall(self, now: datetime, options: dict[str, Any]) -> str:
         return listed(recall.learn(now))
