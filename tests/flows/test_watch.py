@@ -86,6 +86,7 @@ def test_segments_that_a_marketer_made_since_are_no_drift(used, now):
         if then is not None:
             SegmentSize.objects.create(segment=segment, hour=hour - DAY, size=9)
             SegmentSize.objects.create(segment=segment, hour=hour, size=then)
+            SegmentSize.objects.create(segment=segment, hour=hour + DAY, size=9 * len(key))
     found = watch.watch(now)
     assert found["shares"] == {"old": [0.5, 0.5], "young": [0.5, 0.5]} and found["segments"]["verdict"] == "steady"
     Segment.objects.filter(key="old").update(size=40)

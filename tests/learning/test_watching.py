@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from decisioning.learning.dataset import Labelled
-from decisioning.learning.drift import DAY_US, Move
+from decisioning.learning.drift import DAY_US, Move, Period
+from decisioning.learning.evaluation import Estimate
 from decisioning.learning.live import as_shown
 from decisioning.learning.schema import Column, FeatureSchema
 from decisioning.learning.scorer import Logistic, Order
-from decisioning.learning.watching import Side, changes, judged, watched
+from decisioning.learning.watching import Side, changes, is_off, judged, watched
 
 SCHEMA = FeatureSchema([Column("age", "fact", "age"), Column("place", "position", "place")])
 SEGMENTS = {"new": 400, "old": 600}
@@ -117,6 +118,27 @@ def test_an_order_promises_no_rate(scorer):
     order = Order(SCHEMA).fit(rows.X, rows.y, rows.contents, rows.at, groups=slates)
     found = watched(order, side(order, rows), side(order, rows), np.ones(2000, bool), np.random.default_rng(0))
     assert found.periods == () and found.verdict == "steady"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "off"),
+    [
+        ((0.1, 0.1), True),
+        ((-0.1, -0.1), True),
+        ((0.1, -0.1), False),
+        ((0.1, 0.04), False),
+        ((0.1,), False),
+        ((0.1, 0.1, 0.0), False),
+    ],
+)
+def test_two_periods_to_the_same_side_and_out_of_their_intervals_are_no_chance(gaps, off):
+    periods = [Period(week, 500, Estimate(0.3, 0.25, 0.35), 0.3 + gap) for week, gap in enumerate(gaps)]
+    assert is_off(periods) == off
+
+
+def test_a_gap_that_only_many_rows_tell_is_none():
+    periods = [Period(week, 10**6, Estimate(0.3, 0.299, 0.301), 0.32) for week in (1, 2)]
+    assert not is_off(periods)
 
 
 def test_changes_of_segments_come_largest_first():
