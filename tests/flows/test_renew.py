@@ -7,10 +7,11 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from campaigns.models.windows import usual
 from decisioning import tasks
 from decisioning.config import clock
 from decisioning.flows import renew, spawning
-from decisioning.models import Artefact, LearningRun
+from decisioning.models import Artefact, Decision, LearningRun, Outcome
 from decisioning.store import artefacts, runs
 
 from .shops import open_shop, show
@@ -38,8 +39,11 @@ def test_a_first_scorer_is_trained_as_soon_as_there_are_outcomes(shop, now):
 
 
 def test_outcomes_whose_window_is_open_do_not_count(shop, now):
-    early = renew.fresh(now - 10 * DAY, None)
-    assert 0 < early < renew.fresh(now, None)
+    moment = now - 10 * DAY + timedelta(hours=2)
+    closed = Decision.objects.filter(at__lte=moment - timedelta(hours=usual()["conversion"])).values("pk")
+    told = Outcome.objects.filter(kind="conversion")
+    assert renew.fresh(moment, None) == told.filter(decision_id__in=closed).count()
+    assert told.filter(at__lte=moment).count() > renew.fresh(moment, None) > 0
 
 
 def test_many_new_outcomes_are_a_reason_and_few_are_none(shop, now):
@@ -70,15 +74,24 @@ def test_the_schedule_is_a_setting(shop, now, settings):
 
 def test_nobody_begins_beside_a_training_that_runs(shop, now):
     assert renew.why(now)
-    with runs.alone("train", "by hand"):
+    with runs.alone("train", "by hand") as run:
+        row = LearningRun.objects.filter(pk=run.pk)
+        row.update(started_at=row.get().started_at - timedelta(hours=9))
         assert renew.why(now) is None
+    assert renew.why(now)
 
 
 def test_one_that_failed_is_not_tried_again_at_once(shop, now):
-    row = LearningRun.objects.create(verb="train", reason="x", state="failed")
-    assert renew.why(now) is None
-    LearningRun.objects.filter(pk=row.pk).update(started_at=row.started_at - timedelta(hours=7))
-    assert "new outcomes" in renew.why(now)
+    row = LearningRun.objects.create(verb="train", reason="x")
+
+    def after(hours: float, state: str) -> str | None:
+        LearningRun.objects.filter(pk=row.pk).update(started_at=row.started_at - timedelta(hours=hours), state=state)
+        return renew.why(now)
+
+    assert after(0, "failed") is None
+    assert after(2, "failed") is None
+    assert "new outcomes" in after(2, "done")
+    assert "new outcomes" in after(7, "failed")
 
 
 def test_the_worker_trains_for_the_reason_and_tells_of_a_failure(shop, now, settings, mailoutbox, monkeypatch):
