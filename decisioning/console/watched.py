@@ -57,6 +57,7 @@ class Watched:
     reasons: Sequence[str]
     bars: Sequence[Bar]
     more: int
+    moved: int
     dots: Sequence[Dot]
     line: str
     top: str
@@ -83,6 +84,7 @@ def drawn(report: Mapping[str, Any] | None, labels: Mapping[str, str]) -> Watche
         [reason[:1].upper() + reason[1:] for reason in report["reasons"]],
         [_bar(label, one) for label, one in named if one["verdict"] != "unknown"],
         max(0, report["watched"] - SHOWN),
+        max(0, report["moved"] - SHOWN),
         dots,
         " ".join(f"{dot.x},{dot.said}" for dot in dots),
         top,

@@ -165,6 +165,9 @@ def _scorer(now: datetime, asked: Asked) -> Evaluation:
     found = figures(seen_of(tested), scores, of_contents(constants, tested.contents), scorer.task, rng)
     worths = dict(bench.worths(scorer, tested, {CONSTANT: constants}, rng))
     notes = next((notes_of(each) for each in worths.values()), ())
+    if artefact.until and since < artefact.until:
+        seen = int((tested.at < int(artefact.until.timestamp() * 1e6)).sum())
+        notes = (f"{seen:,} of these showings taught it, and flatter it: name a later --since, or none", *notes)
     title = (
         f"{artefact} on {len(tested):,} showings from {since:%Y-%m-%d %H:%M} on, beside each content's rate until then"
     )

@@ -22,6 +22,7 @@ from ..customers.facts.events import DONE, PASSIVE
 from ..customers.facts.frame import Prepared, facts_as_of, prepare
 from ..customers.facts.measures import UNITS
 from ..customers.intake.incoming import Checked
+from ..customers.models import Pending
 from ..learning.expecting import mixed
 from ..learning.family import CHANCE
 from ..learning.foretelling import NOBODY, Foretold, Rows, foretold
@@ -42,8 +43,8 @@ EVENTS: Final = 500_000  # of theirs, about
 EVERY: Final = timedelta(days=7)  # a model learns anew so often
 AT_ONCE: Final = 500
 SOURCE: Final = "foretold"
-DIGITS: Final = {CHANCE: 2}  # of money, two as well
-LEAST: Final = {CHANCE: 0.02}  # smaller changes of a chance are not told
+LEAST_CHANCE: Final = 0.01
+LEAST: Final = 0.02  # smaller changes of a chance are not told
 SHARE: Final = 0.05  # nor of money, smaller than this share of it
 HEAD: Final = 8  # golden rows
 COUNTS: Final = """
@@ -68,7 +69,11 @@ class Asked:
 
 def asked(words: Sequence[str]) -> list[Asked]:
     """Targets by "name" or "name:days". Raises ValueError naming those there are."""
-    return [_asked(word) for word in words]
+    found = [_asked(word) for word in words]
+    names = [one.target.name for one in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(twice)} is asked for twice; one horizon each.")
+    return found
 
 
 def _asked(word: str) -> Asked:
@@ -108,7 +113,9 @@ def rows_of(now: datetime, one: Asked, kinds: Mapping[str, str]) -> Rows:
     ids = _sampled()
     events = profile.read_events(ids).filter(pl.col("timestamp") <= now)
     if events.is_empty():
-        raise ValueError("The log holds no events yet; send or import some, then foretell.")
+        waiting = Pending.objects.count()
+        cure = f"{waiting:,} wait for `manage.py consume`, or a worker" if waiting else "send or import some"
+        raise ValueError(f"The log holds no events yet that were dealt with; {cure}, then foretell.")
     first, last = int(events["timestamp"].dt.epoch("us").to_numpy().min()), int(now.timestamp() * 1e6)
     moments = cuts(first, last, one.days, MOMENTS)
     known = prepare(events)
@@ -241,18 +248,23 @@ def _changed(scorers: Mapping[str, Scorer], active: set[int], bucket: int) -> It
             bought = some["orders"].to_list() if "orders" in some.columns else [0] * some.height
             for pk, value, last, orders in zip(some[CUSTOMER].to_list(), values, before, bought, strict=True):
                 can = pk in active if name == CHURN else (orders or 0) > 0
-                now_known = round(value, 2) if can else None
+                now_known = told_as(target, value) if can else None
                 if differs(target, last, now_known):
                     found.setdefault(pk, {})[target.fact] = now_known
         if found:
             yield found
 
 
+def told_as(target: Target, value: float) -> float:
+    """Two digits; nobody is certain to come or to go."""
+    return round(min(max(value, LEAST_CHANCE), 1 - LEAST_CHANCE) if target.task == CHANCE else value, 2)
+
+
 def differs(target: Target, last: float | None, now: float | None) -> bool:
     """Whether it is worth telling; an event for every hundredth would drown the log."""
     if last is None or now is None:
         return (last is None) != (now is None)
-    least = LEAST[CHANCE] if target.task == CHANCE else SHARE * max(abs(last), 1.0)
+    least = LEAST if target.task == CHANCE else SHARE * max(abs(last), 1.0)
     return abs(now - last) >= least - 1e-9
 
 

@@ -24,6 +24,7 @@ from ..learning.family import CHANCE, ORDER, UPLIFT, VALUE
 from ..learning.gate import Verdict, judge
 from ..learning.scorer import Scorer, Trees
 from ..learning.spending import Budget
+from ..learning.splitting import split_of
 from ..learning.training import Ingredients, column_of, train
 from ..learning.treating import facts_in
 from ..learning.verifying import golden
@@ -34,7 +35,6 @@ from .tune import tuned_for
 
 log = logging.getLogger(__name__)
 
-SPLIT_AT = 0.8
 GOLDEN_ROWS, GOLDEN_CONTENTS = 8, 30
 STEPS: Final = 5
 Progress = Callable[[int, int, str], None]
@@ -104,16 +104,22 @@ def train_scorer(now: datetime, terms: Terms, progress: Progress = quiet) -> Art
 def _asked(now: datetime, terms: Terms, known: pl.DataFrame, judged: pl.DataFrame, parts: Ingredients) -> Question:
     """What is learned, by the scorer that is named or, where none is, by the one that earlier showings ask for."""
     question = Question(
-        terms.split or _moment(judged),
+        terms.split or split_of(judged, now, terms.since, objective_of(terms)),
         now,
         objective_of(terms),
         kind_of(terms.task, terms.scorer),
         terms.since,
         tuple(settings.SENSITIVE_FACTS),
     )
+    money = question.objective == dataset.VALUE
     if terms.task or terms.scorer:
+        if money and question.kind.task == CHANCE:
+            raise ValueError(
+                "A scorer of chances cannot be held against money: say --task value, or another objective."
+            )
         return question
-    return replace(question, kind=chosen_kind(known, judged, parts, question))
+    kind = kind_of(VALUE, None) if money else chosen_kind(known, judged, parts, question)
+    return replace(question, kind=kind)
 
 
 def _window(rows: pl.DataFrame) -> tuple[datetime, datetime]:
@@ -148,6 +154,8 @@ def kind_of(task: str | None, name: str | None) -> type[Scorer]:
     if name:
         if name not in Scorer.family:
             raise ValueError(f"There is no scorer {name!r}; take one of {', '.join(sorted(Scorer.family))}.")
+        if task and Scorer.family[name].task != task:
+            raise ValueError(f"{name} learns the task {Scorer.family[name].task!r}, not {task!r}; say one of the two.")
         return Scorer.family[name]
     if not task:
         return Trees
@@ -165,13 +173,6 @@ def objective_of(terms: Terms) -> str:
     placements = Placement.objects.filter(key=terms.placement) if terms.placement else Placement.objects.all()
     found = set(placements.values_list("objective", flat=True))
     return found.pop() if len(found) == 1 else dataset.CONVERSION
-
-
-def _moment(frame: pl.DataFrame) -> datetime:
-    """The moment before which four fifths of the showings lie."""
-    moment = frame["shown_at"].sort()[int(SPLIT_AT * (frame.height - 1))]
-    assert isinstance(moment, datetime)
-    return moment
 
 
 def _met(champion: Artefact | None) -> Champion | None:

@@ -13,11 +13,11 @@ def promote(number: int, note: str) -> Artefact:
 
     Raises ValueError without a note, for a number that is no scorer, and for one that cannot be used.
     """
-    if not note.strip():
-        raise ValueError("Say why with --note: the gate refused it, and whoever comes next will ask.")
     artefact = Artefact.objects.filter(pk=number, kind=Artefact.Kind.SCORER).first()
     if artefact is None:
         raise ValueError(f"There is no scorer {number}; the artefacts' page lists them.")
+    if not note.strip():
+        raise ValueError("Say why with --note: the gate refused it, and whoever comes next will ask.")
     artefacts.activate(artefact, note.strip())
     log.warning("%s was put to work by hand: %s", artefact, artefact.note)
     return artefact

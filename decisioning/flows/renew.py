@@ -13,11 +13,12 @@ from campaigns.models.windows import usual
 from ..learning.dataset import CLICK
 from ..learning.drift import MOVED
 from ..learning.renewing import Known, due
-from ..models import Artefact, LearningRun
+from ..models import Artefact, Decision, LearningRun
 from ..store import artefacts, runs
 from . import learn, watch
 
 VERB: Final = "train"
+WINDOWS: Final = 2.5  # a log must be so many windows of outcomes long before the first training
 COUNTED: Final = 1_000_000  # more need no counting
 # Outcomes of decisions whose window has closed.
 FRESH: Final = """
@@ -54,6 +55,8 @@ def known(now: datetime, run: LearningRun | None) -> Known:
 
 def fresh(now: datetime, last: Artefact | None) -> int:
     """Outcomes that the last scorer has not learned from."""
+    if last is None and _young(now):
+        return 0
     objective = last.metrics.get("objective") if last else None
     kind = CLICK if (objective or learn.objective_of(learn.Terms())) == CLICK else "conversion"
     until = now - timedelta(hours=usual()[kind])
@@ -61,6 +64,12 @@ def fresh(now: datetime, last: Artefact | None) -> int:
         since = (last.until or last.trained_at) if last else None
         cursor.execute(FRESH, {"since": since, "until": until, "kind": kind, "now": now, "most": COUNTED})
         return int(cursor.fetchone()[0])
+
+
+def _young(now: datetime) -> bool:
+    """Whether the log is too short to be parted: windows must close in what teaches, and in what judges."""
+    first = Decision.objects.order_by("at").values_list("at", flat=True).first()
+    return first is None or now - first < WINDOWS * timedelta(hours=usual()["conversion"])
 
 
 def drifted() -> str:

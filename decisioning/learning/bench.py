@@ -124,7 +124,10 @@ class Bench:
             return
         facts = facts_of(self.test)
         for name in self.question.sensitive:
-            known = facts[name].to_list() if isinstance(facts, pl.DataFrame) else [one.get(name) for one in facts]
+            if isinstance(facts, pl.DataFrame):
+                known = facts[name].to_list() if name in facts.columns else [None] * facts.height
+            else:
+                known = [one.get(name) for one in facts]
             yield audit(name, known, scores, tested.y, tested.customers, rng, tested.contents)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 
 FEWEST_EFFECTIVE: Final = 100.0  # rows, after weighing (Kish 1965)
+ENDLESS: Final = 1_000_000_000  # nobody waits for so many decisions
 FEWEST_REWARDS: Final = 30  # rows with a reward and a weight; of two policies, on which they differ
 
 
@@ -23,5 +24,6 @@ def more_needed(decisions: int, effective: float, rewarded: int, half: float, as
 
 def rounded(number: float) -> int:
     """Up to two digits that matter: 38,214 is about 39,000."""
-    unit = 10 ** max(0, len(str(int(min(number, 1e15)))) - 2)
-    return int(np.ceil(min(number, 1e15) / unit) * unit)
+    kept = min(number, ENDLESS)
+    unit = 10 ** max(0, len(str(int(kept))) - 2)
+    return int(np.ceil(kept / unit) * unit)

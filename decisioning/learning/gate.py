@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from decisioning.learning.enough import FEWEST_REWARDS, more_needed, rounded
 from decisioning.learning.evaluation import Estimate
-from decisioning.learning.fairness import Audit
+from decisioning.learning.fairness import UNKNOWN, Audit
 from decisioning.learning.offpolicy import Worth
 
 CONSTANT, CHAMPION = "the best constant choice", "the champion"
@@ -173,6 +173,9 @@ def _calibrated(evidence: Evidence, bounds: Bounds) -> list[Check]:
 def _even(audit: Audit, bounds: Bounds) -> list[Check]:
     """A difference counts when it is beyond the bound and more than chance."""
     found = []
+    if {*(group.name for group in audit.groups), *audit.left_out} <= {UNKNOWN}:
+        told = f"nobody who was judged has the fact {audit.attribute}; see how it is written in SENSITIVE_FACTS"
+        return [Check(f"fairness by {audit.attribute}", False, told)]
     if (impact := audit.impact) is not None:
         passed = impact.value >= bounds.impact or impact.high >= 1.0
         told = f"disparate impact by {audit.attribute} is {impact}, at least {bounds.impact}"

@@ -17,11 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from decisioning.learning.enough import FEWEST_REWARDS, more_needed
+from decisioning.learning.enough import ENDLESS, FEWEST_REWARDS, more_needed, rounded
 from decisioning.learning.evaluation import Estimate
-from decisioning.learning.resampling import Floats, Ints, Sums
+from decisioning.learning.resampling import Floats, Ints, Sums, ratio
 
 SUPPORTED: Final = 0.95  # the mean weight is 1 where the log could have shown all that the policy would
+KEPT: Final = 0.9  # of the weights must be left once they are cut
 WANTED: Final = 0.25  # of the logged value: how near half an interval should come
 LEAST_CLIP: Final = 10.0
 
@@ -121,19 +122,24 @@ def worth(
     whole = target.chances / log.chances
     sides = [_side(log, target, limit), _side(log, against, limit) if against else _logged(log)]
     marks = [np.where(log.places == place, 1.0, 0.0) for place in np.unique(log.places)]
-    sums = Sums([_decisions(log), *sides[0].columns(marks), *sides[1].columns(marks)], log.customers, rng)
+    columns = [_decisions(log), *sides[0].columns(marks), *sides[1].columns(marks), whole]
+    sums = Sums(columns, log.customers, rng)
     ours, theirs = (Columns(1 + side * Columns.width(len(marks)), len(marks)) for side in (0, 1))
     doubly = not (np.isnan(log.expected).any() or np.isnan(target.expected).any())
     best: Callable[[Columns, Floats], Floats] = Columns.dr if doubly else Columns.snips
     weights = sides[0].weights
     logged = sums.interval(lambda s: s[:, ours.reward] / s[:, 0])
     snips, dr = sums.interval(ours.snips), sums.interval(ours.dr) if doubly else None
-    mean_weight = sums.interval(ours.mean_weight)
+    # Before weights are cut: what was cut was explored, if rarely.
+    mean_weight = sums.interval(ratio(len(columns) - 1, ours.first + 4))
     effective = float(weights.sum() ** 2 / max((weights**2).sum(), 1e-300))
     rewarded = _telling(log, sides[0].weights, sides[1].weights if against else None)
     half = _half(dr or snips)
     asked = WANTED * abs(logged.value) if wanted is None else wanted
     needed = more_needed(log.slates, effective, rewarded, half, asked)
+    if weights.mean() < KEPT * whole.mean():
+        # So many rows that the cut, which grows with their root, spares the greatest weight.
+        needed = max(needed, rounded(log.slates * ((float(whole.max()) / limit) ** 2 - 1.0)))
     return Worth(
         ips=sums.interval(ours.ips),
         snips=snips,
@@ -169,6 +175,8 @@ def _problem(mean_weight: Estimate, needed: int) -> str:
             f"the log had no chance of showing about {share:.0%} of what this policy would show:"
             " the value is too low by what those would earn. Let the placement explore"
         )
+    if needed >= ENDLESS:
+        return "not enough data: more than a billion decisions like these needed. Let the placement explore"
     return f"not enough data: about {needed:,} more decisions needed" if needed else ""
 
 
@@ -211,9 +219,6 @@ class Columns:
 
     def dr(self, sums: Floats) -> Floats:
         return np.asarray(sums[:, self.first + 2] / sums[:, 0])
-
-    def mean_weight(self, sums: Floats) -> Floats:
-        return np.asarray(sums[:, self.first + 3] / sums[:, self.first + 4])
 
     def snips(self, sums: Floats) -> Floats:
         """Σ over places of (Σ w·r / Σ w) · rows in the place / decisions."""

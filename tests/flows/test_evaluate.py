@@ -153,6 +153,10 @@ def test_a_scorer_is_judged_on_what_it_has_not_learned_from(now):
     found = {line["metric"]: line for line in lines}
     assert found["auc"]["baseline"] < 0.6 < found["auc"]["low"] < found["auc"]["value"] < found["auc"]["high"]
     assert {"log_loss", "ece", "auc gain", "psi of scores"} <= found.keys()
+    told = StringIO()
+    earlier = (now - timedelta(days=25)).isoformat()
+    call_command("learn", "evaluate", "--since", earlier, "--as-of", now.isoformat(), stdout=told)
+    assert "of these showings taught it, and flatter it" in told.getvalue()
     with pytest.raises(CommandError, match="name another moment with --since"):
         call_command("learn", "evaluate", "--since", (now + timedelta(days=1)).isoformat(), "--as-of", now.isoformat())
 

@@ -133,14 +133,19 @@ def test_too_little_stops_nothing_else_and_says_what_is_missing(shop, now):
 
 def test_an_empty_log_is_told_with_the_cure(now):
     assert everybody(now, "churn:14") == [
-        "churn: The log holds no events yet; send or import some, then foretell.",
+        "churn: The log holds no events yet that were dealt with; send or import some, then foretell.",
         "0 customers were told something new",
     ]
 
 
 @pytest.mark.parametrize(
     ("word", "said"),
-    [("weather", "take one of churn, repurchase, value"), ("churn:0", "from 1 to 730"), ("churn:x", "from 1 to 730")],
+    [
+        ("weather", "take one of churn, repurchase, value"),
+        ("churn:30,churn:60", "churn is asked for twice"),
+        ("churn:0", "from 1 to 730"),
+        ("churn:x", "from 1 to 730"),
+    ],
 )
 def test_what_cannot_be_foretold_is_refused(word, said):
     with pytest.raises(CommandError, match=said):
@@ -180,6 +185,11 @@ def test_the_worker_foretells_in_a_process_of_its_own_unless_nothing_is_to_be_fo
     settings.FORETOLD = []
     tasks.foretell_customers()
     assert asked == ["foretell"]
+
+
+def test_nobody_is_told_to_be_certain():
+    assert [foretell.told_as(TARGETS["churn"], value) for value in (0.0, 0.004, 0.5, 1.0)] == [0.01, 0.01, 0.5, 0.99]
+    assert foretell.told_as(TARGETS["value"], 0.0) == 0.0
 
 
 @pytest.mark.parametrize(

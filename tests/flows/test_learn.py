@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
+from campaigns.models import Placement
 from decisioning.customers.models import Customer
 from decisioning.flows import learn, promote, score, spawning
 from decisioning.flows.cluster import cluster
@@ -102,6 +103,30 @@ def test_a_scorer_that_knows_contents_by_name_is_told_them_when_it_is_judged(sho
     assert "nothing tells whether it is better" in kept.metrics["refused"]
 
 
+def test_money_is_learned_as_money_where_nobody_says_otherwise(shop, now):
+    show(shop, now)
+    Outcome.objects.filter(kind="conversion").update(value=12.5)
+    Placement.objects.update(objective="value")
+    scorer = learn.train_scorer(now, TERMS)
+    assert scorer.metrics["scorer"] == "worth (value)" and scorer.metrics["objective"] == "value"
+    assert "squared error against the best constant choice" in checks(scorer)
+
+
+def test_a_sensitive_fact_that_nobody_has_stops_the_promotion(shop, now, settings):
+    settings.SENSITIVE_FACTS = ["generatoin"]
+    show(shop, now)
+    scorer = learn.train_scorer(now, TERMS)
+    assert not scorer.active
+    assert "has the fact generatoin; see how it is written in SENSITIVE_FACTS" in scorer.metrics["refused"]
+
+
+def test_a_young_log_with_long_windows_can_be_learned_from(shop, now):
+    Placement.objects.update(window_hours=24 * 14)
+    show(shop, now)
+    metrics = learn.train_scorer(now, TERMS).metrics["backtest"]
+    assert metrics["trained_rows"] > 100 and metrics["tested_rows"] > 100
+
+
 def test_groups_of_a_sensitive_fact_must_fare_alike(shop, now, settings):
     settings.SENSITIVE_FACTS = ["generation"]
     show(shop, now)
@@ -114,6 +139,10 @@ def test_what_cannot_be_learned_is_named(shop, now):
     show(shop, now)
     with pytest.raises(ValueError, match=r"no scorer 'magic'; take one of .*prior"):
         learn.train_scorer(now, learn.Terms(scorer="magic"))
+    with pytest.raises(ValueError, match="trees learns the task 'chance', not 'order'"):
+        learn.train_scorer(now, learn.Terms(scorer="trees", task="order"))
+    with pytest.raises(ValueError, match="cannot be held against money: say --task value"):
+        learn.train_scorer(now, learn.Terms(scorer="trees", objective="value"))
     with pytest.raises(ValueError, match="the ledger has mail"):
         learn.train_scorer(now, learn.Terms(placement="shelf"))
     with pytest.raises(ValueError, match="Nothing was shown from"):

@@ -73,6 +73,27 @@ def test_a_log_that_never_tried_what_the_policy_wants_is_told(one: tuple[Log, Ta
     assert "no chance of showing about 67% of what this policy would show" in found.problem
 
 
+def test_what_was_explored_rarely_is_no_lack_of_a_chance() -> None:
+    """A tenth explored over 27 contents: each had a chance of 1 in 270, and weights are cut far below that."""
+    dice, rows = np.random.default_rng(1), np.arange(20_000)
+    shown = dice.random(len(rows)) < 1 / 270
+    chances = np.where(shown, 1 / 270, 269 / 270)
+    earned = np.where(shown, (dice.random(len(rows)) < 0.5).astype(float), 0.01)
+    log = Log(earned, chances, rows, rows, np.ones(len(rows), int), np.full(len(rows), np.nan))
+    found = worth(log, Target(shown.astype(float), np.full(len(rows), np.nan)), np.random.default_rng(0))
+    assert found.mean_weight.low < 1 < found.mean_weight.high
+    assert found.problem == f"not enough data: about {found.needed:,} more decisions needed"
+    assert found.needed >= 270**2 - 20_000
+
+
+def test_nobody_is_told_to_wait_for_trillions(one: tuple[Log, Target]) -> None:
+    log = replace(one[0], chances=np.where(np.arange(len(one[0])) == 0, 1e-9, 0.5))
+    target = Target((np.arange(len(log)) == 0).astype(float), np.full(len(log), np.nan))
+    found = worth(log, target, np.random.default_rng(0))
+    assert found.needed <= 1_000_000_000
+    assert "billion" in found.problem or "no chance" in found.problem
+
+
 def test_too_little_is_told_with_how_much_more_would_do(one: tuple[Log, Target]) -> None:
     log, target = log_of(100, 3)
     found = worth(log, target, np.random.default_rng(0))

@@ -17,6 +17,7 @@ import polars as pl
 
 TYPES: Final = {bool: "boolean", int: "number", float: "number", str: "text", list: "text_list"}
 MOST_DEPARTMENTS: Final = 20
+TOLD: Final = "identify"
 MOST_EVENTS: Final = 30
 MOST_TRAITS: Final = 60
 RECENT_WINDOWS: Final = (7, 30, 90)
@@ -98,8 +99,11 @@ def main_departments(lines: pl.DataFrame) -> tuple[str, ...]:
 
 
 def frequent_events(names: pl.Series) -> tuple[str, ...]:
-    """The most frequent event names; equally frequent ones are ordered by name."""
-    counts = names.drop_nulls().value_counts(sort=False, name="events")
+    """The most frequent event names; equally frequent ones are ordered by name.
+
+    What is told of somebody (identify) is nothing that happened, and the product itself tells much.
+    """
+    counts = names.filter(names != TOLD).value_counts(sort=False, name="events")
     ordered = counts.sort("events", names.name, descending=[True, False])
     return tuple(ordered[names.name].head(MOST_EVENTS))
 

@@ -126,6 +126,8 @@ class Command(BaseCommand):
     def shadow(self, now: datetime, options: dict[str, Any]) -> str:
         number = options["number"]
         if options["stop"]:
+            if number is None:
+                raise ValueError("Which shadow? Say `learn shadow NUMBER --stop`; `learn shadow` lists those that run.")
             return f"{shadow.end(number)} does not run as a shadow any more."
         if number is not None:
             return f"{shadow.begin(number, now)} runs as a shadow; `learn shadow` tells what it would have done."
@@ -182,12 +184,19 @@ def budget(options: dict[str, Any]) -> Budget | None:
 def trained(found: Artefact) -> str:
     """The scorer's number, its figures, and what the gate said of it."""
     metrics = found.metrics
+    judged = [figure_told(name, one) for name, one in metrics["backtest"]["figures"].items()]
     checks = [f"{'passed' if c['passed'] else 'FAILED':<8}{c['name']}: {c['words']}" for c in metrics["gate"]["checks"]]
     state = "active" if found.active else "not used"
     figures = {name: value for name, value in metrics.items() if not isinstance(value, dict)}
     told = "\n".join(f"{name:<16}{value}" for name, value in figures.items() if name != "refused")
     tuning = [f"{'tuning':<16}{metrics['tuning']['words']}"] if "tuning" in metrics else []
-    return "\n".join([f"{found} ({state})", told, *tuning, *checks, metrics["gate"]["words"]])
+    return "\n".join([f"{found} ({state})", told, *judged, *tuning, *checks, metrics["gate"]["words"]])
+
+
+def figure_told(name: str, one: dict[str, Any]) -> str:
+    """A figure of the later part, with its interval, beside the best constant's."""
+    beside = "" if one["baseline"] is None else f", the best constant choice {one['baseline']:.4f}"
+    return f"{name:<16}{one['value']:.4f} [{one['low']:.4f}, {one['high']:.4f}]{beside}"
 
 
 def seen(reports: list[dict[str, Any]]) -> str:
