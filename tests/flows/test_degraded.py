@@ -54,6 +54,7 @@ def hanging():
 @pytest.mark.parametrize("fault", ["refusing", "hanging"])
 def test_redis_away_costs_facts_and_not_the_answer(site, fault, request, monkeypatch):
     away = profiles.Profiles(client(request.getfixturevalue(fault)))
+    away.breaker.pause = 3600
     monkeypatch.setattr(profiles, "_shared", [away])
     answers = [site.decide() for _ in range(50)]
     assert all(answer["placements"][0]["items"] for answer in answers)
@@ -64,6 +65,7 @@ def test_redis_away_costs_facts_and_not_the_answer(site, fault, request, monkeyp
 def test_an_open_breaker_does_not_ask_a_dead_server_again(site, refusing, monkeypatch):
     asked = []
     away = profiles.Profiles(client(refusing))
+    away.breaker.pause = 3600
     real = away._read
     monkeypatch.setattr(away, "_read", lambda **words: asked.append(1) or real(**words))
     monkeypatch.setattr(profiles, "_shared", [away])

@@ -80,7 +80,7 @@ def test_it_starts_both_servers_and_all_three_addresses_work(run: Path) -> None:
         with Connection(variables["CELERY_BROKER_URL"]) as broker:
             queue = broker.SimpleQueue("probe")
             queue.put({"n": 1})
-            assert queue.get(timeout=5).payload == {"n": 1}
+            assert queue.get(timeout=60).payload == {"n": 1}
             queue.close()
     assert all("stopped" in line for line in status(profile("test", run)))
 

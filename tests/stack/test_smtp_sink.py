@@ -45,7 +45,7 @@ def message(subject: str) -> EmailMessage:
 
 def test_a_message_is_stored_whole_and_listed(sink: tuple[int, subprocess.Popen[str]], tmp_path: Path) -> None:
     port, server = sink
-    with smtplib.SMTP("127.0.0.1", port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
         client.send_message(message("Ten % off – today"))
         client.send_message(message("Second"))
     stored = sorted((tmp_path / "mail").glob("*.eml"))
@@ -61,7 +61,7 @@ def test_a_message_is_stored_whole_and_listed(sink: tuple[int, subprocess.Popen[
 
 def test_a_subject_cannot_write_to_the_terminal(sink: tuple[int, subprocess.Popen[str]]) -> None:
     port, server = sink
-    with smtplib.SMTP("127.0.0.1", port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
         client.sendmail("a@localhost", ["b@localhost"], b"Subject: red \x1b[31m alarm\r\n\r\nbody")
     assert server.stdout is not None
     assert "\x1b" not in server.stdout.readline()
