@@ -60,7 +60,13 @@ def work() -> Work | None:
     if len(contents) > MOST_CONTENTS:
         log.warning("only the first %s contents by key have stored scores", MOST_CONTENTS)
     contents = contents[:MOST_CONTENTS]
-    return Work(artefact.pk, loaded(artefact.pk), contents, scores.contents_of([one.key for one in contents]))
+    try:
+        scorer = loaded(artefact.pk)
+    except ValueError as error:
+        # Decisions take the one before it, and score by themselves.
+        log.error("nobody is scored beforehand: %s", error)
+        return None
+    return Work(artefact.pk, scorer, contents, scores.contents_of([one.key for one in contents]))
 
 
 @lru_cache(maxsize=2)

@@ -1,6 +1,7 @@
 """Published rows in, the data of a snapshot out; what cannot be used is left out, not guessed."""
 
 import logging
+from typing import Final
 
 import msgspec
 from django.utils import timezone
@@ -27,6 +28,7 @@ from . import artefacts
 from .counts import counted
 
 log = logging.getLogger(__name__)
+BACK: Final = 5  # scorers that are tried where the active one cannot be read
 
 
 def freeze() -> SnapshotData:
@@ -164,14 +166,16 @@ def _recall() -> RecallItem | None:
 
 
 def _scorer() -> tuple[ScorerItem | None, dict[str, float]]:
-    """The active scorer and the priors it carries; one that cannot be read is left out."""
+    """The active scorer and the priors it carries; in place of one that cannot be read, the one it had replaced."""
     row = artefacts.active(Artefact.Kind.SCORER)
-    if row is None:
-        return None, {}
-    try:
-        data = artefacts.read(row)
-        return ScorerItem(row.pk, data, row.trained_at), Scorer.from_artefact(data).priors
-    except ValueError as error:
-        # Decisions go on without a scorer; the rung in every answer says so.
-        log.error("%s is left out: %s", row, error)
-        return None, {}
+    for _ in range(BACK):
+        if row is None:
+            break
+        try:
+            data = artefacts.read(row)
+            return ScorerItem(row.pk, data, row.trained_at), Scorer.from_artefact(data).priors
+        except ValueError as error:
+            log.error("%s is left out: %s", row, error)
+            row = row.former
+    # Decisions go on without a scorer; the rung in every answer says so.
+    return None, {}

@@ -7,12 +7,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from campaigns.models import Content
+from decisioning.flows import score
 from decisioning.learning.family import digest
 from decisioning.learning.features import learn_schema
 from decisioning.learning.scorer import Prior, Scorer, Trees
 from decisioning.learning.verifying import Thing, golden
 from decisioning.models import Artefact
-from decisioning.store import artefacts, trying
+from decisioning.store import artefacts, freeze, trying
 
 pytestmark = pytest.mark.django_db
 FACTS = [{"age": age, "orders": 9 - age} for age in (1.0, 4.0, 8.0)]
@@ -53,6 +55,23 @@ def test_what_was_signed_but_cannot_be_read_is_not_activated(now):
     with pytest.raises(ValueError, match="damaged"):
         artefacts.activate(cut)
     assert artefacts.active("scorer") is None
+
+
+@pytest.mark.parametrize("damage", [b"{}", scorer(0.2)[:-20]], ids=["altered", "cut and signed again"])
+def test_in_place_of_a_damaged_one_decisions_take_the_one_that_it_had_replaced(now, damage, caplog):
+    Content.objects.create(key="a", name="a")
+    rows = [artefacts.keep("scorer", scorer(rate), "", {}, now) for rate in (0.1, 0.2, 0.3)]
+    for row in rows:
+        artefacts.activate(row, tried=True)
+    assert freeze.freeze().scorer.version == rows[2].pk
+    signature = artefacts.sign(artefacts.PURPOSE, damage).hex() if damage != b"{}" else rows[2].signature
+    Artefact.objects.filter(pk=rows[2].pk).update(data=damage, signature=signature)
+    frozen = freeze.freeze().scorer
+    assert (frozen.version, frozen.data) == (rows[1].pk, scorer(0.2))
+    assert f"{rows[2]} is left out" in caplog.text
+    Artefact.objects.update(data=b"{}")
+    assert freeze.freeze().scorer is None
+    assert score.work() is None, "nobody is scored beforehand, and no worker fails"
 
 
 def test_another_secret_reads_nothing(now, settings):
@@ -102,6 +121,7 @@ def test_what_tries_a_scorer_has_no_secrets(now, monkeypatch):
 
 
 def test_going_back_returns_to_what_was_used_before_and_then_further(now):
+    Content.objects.create(key="a", name="a")
     rows = [artefacts.keep("scorer", scorer(rate), "", {}, now) for rate in (0.1, 0.2, 0.3)]
     for row in rows:
         artefacts.activate(row)
