@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from decisioning.learning.associations import LABELS
 from decisioning.learning.schema import FeatureSchema
 
 WIDTH, HEIGHT, MARGIN = 360.0, 200.0, 48.0
@@ -41,6 +42,8 @@ def _label(name: str, source: str, key: str, facts: Mapping[str, str]) -> str:
         return facts.get(key, words)
     if source == "content":
         return f"Content: {words}"
+    if source == "association":
+        return LABELS.get(key, words)
     return f"Taste for its {words}" if source == "cross" else name.replace("_", " ").capitalize()
 
 

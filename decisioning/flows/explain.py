@@ -17,6 +17,7 @@ from ..customers.facts.catalogue import catalogue_facts
 from ..engine.context import context_facts
 from ..engine.prepare import Prepared
 from ..engine.types import ContentItem
+from ..learning.associations import LABELS
 from ..learning.contributions import Factor, contributions
 from ..models import Decision, Outcome
 from ..store.catalogue import CONTEXT_FACTS
@@ -186,6 +187,7 @@ def _label(factor: Factor, known: Mapping[str, Fact]) -> str:
         "cross": f"The customer's taste for the content's {attribute}",
         "rate": f"The {kind} rate of " + (f"contents with the same {attribute}" if attribute else "the content"),
         "likeness": "Likeness to what the customer clicked" + (f", by {attribute}" if attribute else ""),
+        "association": LABELS.get(factor.key, factor.key),
         "position": "The place it was shown at",
     }[factor.source]
 

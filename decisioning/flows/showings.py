@@ -163,5 +163,5 @@ def ingredients(frame: pl.DataFrame) -> Ingredients:
         cursor.execute(BROUGHT)
         brought = undeclared((text for (text,) in cursor), known)
     facts = learnt_facts(words) | learnt(own) | brought
-    extras = Extras((*TELLING, *PERIODS), tuple(OUTCOMES), likeness=True, position=True)
+    extras = Extras((*TELLING, *PERIODS), tuple(OUTCOMES), likeness=True, associations=True, position=True)
     return Ingredients(facts, learnt_crosses(words), contents, policies(), extras)

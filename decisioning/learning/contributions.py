@@ -110,7 +110,7 @@ def logit(chance: float) -> float:
 
 
 def _read(column: Column, row: Matrix, place: int, facts: Facts, content: Content) -> Any:
-    """The value as people know it; of a cross, a rate or likeness the number. None where it is missing."""
+    """The value as people know it; of a cross, a rate and the like the number. None where it is missing."""
     if column.source in ("fact", "context"):
         return facts.get(column.key)
     if column.source == "content":

@@ -163,7 +163,7 @@ def label(
     which = positions(ordered["content_key"], contents)
     facts, who = shared_facts(ordered)
     counted = None
-    if schema.of("rate") or schema.of("likeness"):
+    if schema.of("rate") or schema.of("likeness") or schema.of("association"):
         counted = log_of(ordered if log is None else checked(log), contents)
     late = late_values(schema, counted, ordered, np.asarray(which, np.int64), (facts, who))
     return Labelled(

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from decisioning.learning.associations import UNKNOWN
 from decisioning.learning.schema import CYCLES, Column, FeatureSchema
 from decisioning.learning.similarity import Vector
 from decisioning.learning.traits import traits_of
@@ -28,18 +29,19 @@ class Content(Protocol):
 
 
 class Encoded(NamedTuple):
-    """One content as a schema reads it: values, shares for the crosses, rates as they stand, and its texts."""
+    """One content as a schema reads it: values, shares for the crosses, rates as they stand, texts, and place."""
 
     attributes: Mapping[str, Any]
     values: npt.NDArray[np.float64]
     crosses: npt.NDArray[np.float64]
     rates: npt.NDArray[np.float64]
     vectors: tuple[Vector, ...]
+    place: int
 
 
 class ContentBlock:
     """Contents encoded for a schema: `values` (contents, columns), `crosses` (crosses, contents, facts), `rates`
-    (contents, rates) as they stand, and `vectors` a content (see `similarity`).
+    (contents, rates) as they stand, `vectors` a content (see `similarity`), `places` int64 (see `associations`).
 
     `kept` remembers what a content's attributes were encoded to, by key, for as long as they are the same
     object; hand in the same dictionary again and only new contents cost anything.
@@ -53,12 +55,14 @@ class ContentBlock:
         self.crosses = np.empty((len(schema.of("cross")), len(contents), len(schema.cross_facts)))
         self.rates = np.empty((len(contents), len(schema.of("rate"))))
         self.vectors: list[tuple[Vector, ...]] = []
+        self.places = np.empty(len(contents), np.int64)
         for row, content in enumerate(contents):
             found = memory.get(content.key)
             if found is None or found.attributes is not content.attributes:
                 found = memory[content.key] = encode_content(schema, content)
             self.values[row], self.crosses[:, row], self.rates[row] = found.values, found.crosses, found.rates
             self.vectors.append(found.vectors)
+            self.places[row] = found.place
 
     def __len__(self) -> int:
         return len(self.values)
@@ -78,6 +82,7 @@ def encode_content(schema: FeatureSchema, content: Content) -> Encoded:
         np.array(crosses, np.float64).reshape(shape),
         np.array(rates, np.float64),
         schema.space.vectors(traits),
+        schema.standing.near.places.get(content.key, UNKNOWN),
     )
 
 

@@ -72,29 +72,31 @@ def design_matrix(
     later = described + len(block.crosses)
     rows[:, :, described:later] = crossed(encoded[:, own:], block.crosses)
     if later < len(schema.columns):
-        alike = later + block.rates.shape[1]
-        rows[:, :, later:alike] = block.rates
-        rows[:, :, alike : alike + len(schema.of("likeness"))] = likeness(schema, facts, block)
-        rows[:, :, alike + len(schema.of("likeness")) :] = FIRST
+        liked = later + block.rates.shape[1]
+        rows[:, :, later:liked] = block.rates
+        clicked = by_clicks(schema, facts, block)
+        rows[:, :, liked : liked + clicked.shape[2]] = clicked
+        rows[:, :, liked + clicked.shape[2] :] = FIRST
     return rows.reshape(customers * size, len(schema.columns))
 
 
-def likeness(
+def by_clicks(
     schema: FeatureSchema, facts: Facts | Sequence[Facts] | pl.DataFrame, block: ContentBlock
 ) -> npt.NDArray[np.float64]:
-    """(customers, contents, likeness columns) to what each customer's fact lists."""
-    space, size = schema.space, len(block)
-    if not space.views:
+    """(customers, contents, likeness and associations) to what each customer's fact lists."""
+    space, near, names, size = schema.space, schema.standing.near, schema.associations, len(block)
+    if not space.views and not names:
         return np.empty((1, size, 0))
     lists = clicked_of(facts)
     if not lists:
-        return np.empty((0, size, len(space.views)))
+        return np.empty((0, size, len(space.views) + len(names)))
     if len(lists) == 1:
-        return space.likeness(lists[0], block.vectors)[None]
+        one = lists[0]
+        return np.hstack([space.likeness(one, block.vectors), near.of(names, one, block.places)])[None]
     different = list(dict.fromkeys(lists))
     places = {one: place for place, one in enumerate(different)}
-    found = space.everybody(different, block.vectors)
-    return found[np.array([places[one] for one in lists], np.int64)]
+    found = [space.everybody(different, block.vectors), near.everybody(names, different, block.places)]
+    return np.concatenate(found, axis=2)[np.array([places[one] for one in lists], np.int64)]
 
 
 def clicked_of(facts: Facts | Sequence[Facts] | pl.DataFrame) -> list[tuple[str, ...]]:
@@ -123,7 +125,8 @@ def paired_matrix(
 ) -> Matrix:
     """One row a pair: the i-th facts, or those at position `who[i]`, with the content at `which[i]`. For training.
 
-    `late` (pairs, rates, likeness and position) are those columns as of each pair's moment; else as they stand.
+    `late` (pairs, rates, likeness, associations and position) are those columns as of each pair's moment; else as they
+    stand.
     """
     block, encoded, own = ContentBlock(schema, contents), encode_facts(schema, facts), len(schema.own_columns)
     chosen = np.asarray(which, np.int64)
@@ -143,13 +146,13 @@ def as_they_stand(
     whom: npt.NDArray[np.int64],
     chosen: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """Rates, likeness and position as while serving."""
-    positions = np.full((len(chosen), len(schema.of("position"))), FIRST)
-    if not schema.space.views:
-        return np.hstack([block.rates[chosen], positions])
-    return np.hstack(
-        [block.rates[chosen], schema.space.paired(clicked_of(facts), whom, block.vectors, chosen), positions]
-    )
+    """Rates, likeness, associations and position as while serving."""
+    parts = [block.rates[chosen]]
+    if schema.space.views or schema.associations:
+        lists = clicked_of(facts)
+        parts.append(schema.space.paired(lists, whom, block.vectors, chosen))
+        parts.append(schema.standing.near.paired(schema.associations, lists, whom, block.places[chosen]))
+    return np.hstack([*parts, np.full((len(chosen), len(schema.of("position"))), FIRST)])
 
 
 def served(schema: FeatureSchema, X: Matrix) -> Matrix:

@@ -1,7 +1,8 @@
 """Showings in order of time come in; what was known at each one's moment, beside facts, comes out as columns.
 
 The moment itself (device, hour …), how often outcomes had followed the content and its like (`rates`), how alike it is
-to what the customer had clicked (`similarity`), and where it stood in the slate.
+to what the customer had clicked (`similarity`) and how near by what others clicked (`associations`), and where it stood
+in the slate.
 """
 
 from collections import Counter
@@ -15,6 +16,8 @@ import numpy.typing as npt
 import polars as pl
 
 from decisioning.learning.asof import NEVER, Ints
+from decisioning.learning.associating import associations_as_of, learn_associations, told_by, touches_of
+from decisioning.learning.associations import Associations
 from decisioning.learning.features import Content, Facts, clicked_of, fact_values
 from decisioning.learning.rates import Log, rate_columns, rates_as_of
 from decisioning.learning.schema import CYCLES, Column, FeatureSchema, ordered_levels
@@ -39,6 +42,7 @@ class Extras:
     context: tuple[str, ...] = ()
     rates: tuple[str, ...] = ()
     likeness: bool = False
+    associations: bool = False
     position: bool = False
     periods: Mapping[str, float] = field(default_factory=lambda: PERIODS)
 
@@ -70,9 +74,12 @@ def late_columns(
     attributes = telling(contents)
     columns = [column for name in extras.context for column in _of_moment(name, facts, extras.periods)]
     columns += rate_columns(log, attributes, extras.rates)
-    if extras.likeness and attributes and int((log.outcomes["click"] != NEVER).sum()) >= FEWEST_CLICKS:
+    clicked = int((log.outcomes["click"] != NEVER).sum()) >= FEWEST_CLICKS
+    if extras.likeness and attributes and clicked:
         views = ("", *attributes) if len(attributes) > 1 else attributes
         columns += [Column(f"likeness_{view}" if view else "likeness", "likeness", view) for view in views]
+    if extras.associations and clicked:
+        columns += [Column(f"association_{name}", "association", name) for name in told_by(touches_of(log))]
     if extras.position and showings.filter(pl.col("position") > 0)["position"].n_unique() > 1:
         columns.append(Column("position", "position", "position"))
     return columns
@@ -93,13 +100,16 @@ def standing_of(columns: Sequence[Column], log: Log, now: datetime | None) -> St
     """What these columns are computed from while serving, as it is just before `now`, else after the last event."""
     rates = [column for column in columns if column.source == "rate"]
     views = [column for column in columns if column.source == "likeness"]
-    if not rates and not views:
+    near = [column.key for column in columns if column.source == "association"]
+    if not rates and not views and not near:
         return None
     windows = sorted({days for column in rates for days in column.windows})
     moment = last_of(log) + 1 if now is None else round(now.timestamp() * 1_000_000)
     counts = log.counts(moment, windows) if rates else {}
     traits = {key: traits for key, traits in zip(log.keys, log.traits, strict=True) if traits}
-    return Standing(counts, traits, rarity(log.traits) if views else {})
+    rare = rarity(log.traits) if views else {}
+    lists = learn_associations(log.keys, touches_of(log), near, moment) if near else Associations((), {})
+    return Standing(counts, traits, rare, lists)
 
 
 def last_of(log: Log) -> int:
@@ -110,19 +120,20 @@ def last_of(log: Log) -> int:
 def late_values(
     schema: FeatureSchema, log: Log | None, showings: pl.DataFrame, which: Ints, found: Found
 ) -> npt.NDArray[np.float64]:
-    """(rows, rates, likeness and position) as of each showing's moment; `which` is its content, `found` its facts.
+    """(rows, rates, likeness, associations and position) as of each showing's moment.
 
-    Without a log there is nothing but the position.
+    `which` is its content, `found` its facts. Without a log there is nothing but the position.
     """
     at = showings["shown_at"].dt.epoch("us").to_numpy()
     parts = [np.empty((len(at), 0))]
     if log and (rates := schema.of("rate")):
         parts.append(rates_as_of(rates, log, which, at))
-    if log and schema.of("likeness"):
+    if log and (schema.space.views or schema.associations):
         customers = showings["customer_id"].cast(pl.Int64).to_numpy()
         lists, who = clicks_as_of(log, (customers, at), found)
         vectors = [schema.space.vectors(traits) for traits in log.traits]
         parts.append(schema.space.paired(lists, who, vectors, which))
+        parts.append(associations_as_of(schema.associations, log, lists, who, which, at))
     if schema.of("position"):
         places = showings["position"].fill_null(0).cast(pl.Float64).to_numpy()
         parts.append(np.where(places > 0, places, np.nan)[:, None])

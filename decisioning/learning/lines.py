@@ -18,7 +18,7 @@ from decisioning.learning.features import Matrix
 from decisioning.learning.schema import FeatureSchema
 
 Floats = npt.NDArray[np.float64]
-OF_CONTENTS: Final = ("content", "cross", "rate", "likeness", "position")
+OF_CONTENTS: Final = ("content", "cross", "rate", "likeness", "association", "position")
 KNOTS: Final = 32
 RIDGE: Final = 10.0  # choices that speak for no difference
 STEPS: Final = 50

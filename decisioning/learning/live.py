@@ -1,7 +1,8 @@
 """Showings and a scorer come in; its rows and scores as a live decision would have had them come out.
 
-Rates and likeness stand as they were when it was trained, and not as of each showing: so a scorer serves. Positions
-are held at the first for scores to be compared, and as they were shown where scores are held against what came of them.
+Rates, likeness and associations stand as they were when it was trained, and not as of each showing: so a scorer serves.
+Positions are held at the first for scores to be compared, and as they were shown where scores are held against what
+came of them.
 """
 
 from collections.abc import Sequence

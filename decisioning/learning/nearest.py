@@ -25,12 +25,12 @@ TIE: Final = 1e-6  # of popularity in closeness: it decides between equals
 class Nearest:
     """`others[starts[i]:starts[i + 1]]` are the positions of the nearest of content i, the nearest first.
 
-    `starts` int64 (contents + 1,), `others` int32, `scores` float32 > 0.
+    `starts` int64 (contents + 1,), `others` int32, `scores` float32 (float64 where they are rounded) > 0.
     """
 
     starts: Ints
     others: npt.NDArray[np.int32]
-    scores: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32] | Floats
 
     def of(self, content: int) -> slice:
         """Where a content's nearest are."""
@@ -40,6 +40,12 @@ class Nearest:
     def covered(self) -> int:
         """How many contents have a nearest one."""
         return int((np.diff(self.starts) > 0).sum())
+
+    def fits(self, size: int) -> bool:
+        """Whether the arrays are as long as they have to be for so many contents, and name no other."""
+        ordered = len(self.starts) == size + 1 and bool((np.diff(self.starts) >= 0).all())
+        whole = ordered and self.starts[0] == 0 and self.starts[-1] == len(self.others) == len(self.scores)
+        return whole and (not len(self.others) or bool(0 <= self.others.min() <= self.others.max() < size))
 
 
 Row = tuple[Ints, Floats]
@@ -80,6 +86,17 @@ def products(left: "sparse.csr_matrix", right: "sparse.csr_matrix") -> Iterator[
     """(number of the first row, some rows of left · right), block by block: the whole would not fit."""
     for start in range(0, left.shape[0], BLOCK):
         yield start, (left[start : start + BLOCK] @ right).tocsr()
+
+
+def strongest(nearest: Nearest, most: int, pairs: int, digits: int) -> Nearest:
+    """The first `most` of each content and the closest `pairs` of all, their closeness rounded (float64)."""
+    within = np.arange(len(nearest.others)) - np.repeat(nearest.starts[:-1], np.diff(nearest.starts))
+    kept = within < most
+    if kept.sum() > pairs:
+        least = np.partition(nearest.scores[kept], -pairs)[-pairs]
+        kept &= nearest.scores > least
+    starts = np.concatenate([[0], np.cumsum(kept)])[nearest.starts]
+    return Nearest(starts, nearest.others[kept], nearest.scores[kept].astype(np.float64).round(digits))
 
 
 def nothing(size: int) -> Nearest:

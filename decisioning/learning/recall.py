@@ -201,19 +201,13 @@ class Recall:
         places = (self.order, tops, self.text_contents, *(one.others for one in self.near.values()))
         if any(len(one) and not 0 <= one.min() <= one.max() < size for one in places):
             raise ValueError(f"the {KIND} are damaged: they name contents that there are not")
-        if len(self.order) != size or not all(fits(one, size) for one in self.near.values()):
+        if len(self.order) != size or not all(one.fits(size) for one in self.near.values()):
             raise ValueError(f"the {KIND} are damaged: they are not of {size} contents")
         if len(self.text_starts) != len(self.texts) + 1 or len(self.tops) != len(self.groups):
             raise ValueError(f"the {KIND} are damaged: texts or groups are missing")
 
 
 PARTS: Final = ("starts", "others", "scores")
-
-
-def fits(one: Nearest, size: int) -> bool:
-    """Whether its arrays are as long as they have to be for so many contents."""
-    ordered = len(one.starts) == size + 1 and bool((np.diff(one.starts) >= 0).all())
-    return ordered and one.starts[0] == 0 and one.starts[-1] == len(one.others) == len(one.scores)
 
 
 def summed(places: Positions, scores: npt.NDArray[Any]) -> Positions:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from decisioning.learning.similarity import Space
 from decisioning.learning.standing import Standing
 
-SOURCES: Final = ("fact", "context", "content", "cross", "rate", "likeness", "position")
+SOURCES: Final = ("fact", "context", "content", "cross", "rate", "likeness", "association", "position")
 MOST_LEVELS: Final = 50
 CLICKED: Final = "clicked_contents"  # the fact that lists the contents (keys) a customer clicked last, newest first
 CYCLES: Final = ("sine", "cosine")
@@ -29,8 +29,9 @@ class Column:
     "rate" is how often an `outcome` ("click" or "conversion") followed a showing before the moment, of the content
     itself (`key` "") or of those with its texts of the attribute `key`: in the last of `windows` (days, 0 all), drawn
     towards the rate in the window before it with that one's of `strengths` (showings). "likeness" is the cosine between
-    the content and what the customer clicked last, by all its texts (`key` "") or those of one attribute. "position" is
-    the place in the slate, counted from 1, at which it was shown; 1 for everything while serving.
+    the content and what the customer clicked last, by all its texts (`key` "") or those of one attribute. "association"
+    is how near a candidate list `key` has the content to what was clicked last (see `associations`). "position" is the
+    place in the slate, counted from 1, at which it was shown; 1 for everything while serving.
     """
 
     name: str
@@ -57,8 +58,9 @@ LATER: Final = {"outcome": "", "windows": (), "strengths": (), "period": 0.0}
 class FeatureSchema:
     """The columns in the order of their sources: facts, context, contents, crosses and what follows.
 
-    `standing` holds the numbers that rates and likeness are computed from while serving; what columns mean does not
-    hang on it, so it is no part of the hash. Raises `ValueError` when names repeat or the order is another.
+    `standing` holds the numbers that rates, likeness and associations are computed from while serving; what columns
+    mean does not hang on it, so it is no part of the hash. Raises `ValueError` when names repeat or the order is
+    another.
     """
 
     def __init__(self, columns: Iterable[Column], standing: Standing | None = None) -> None:
@@ -109,6 +111,11 @@ class FeatureSchema:
     def space(self) -> Space:
         """Where likeness is measured."""
         return Space([c.key for c in self.of("likeness")], self.standing.rarity, self.standing.traits)
+
+    @cached_property
+    def associations(self) -> tuple[str, ...]:
+        """The lists that associations are read from."""
+        return tuple(column.key for column in self.of("association"))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `from_dict` gives an equal schema back."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from decisioning.learning.associations import Associations
 from decisioning.learning.traits import Traits
 
 if TYPE_CHECKING:
@@ -23,14 +24,18 @@ Counts = Mapping[str, Mapping[int, Mapping[str, int]]]
 
 @dataclass(frozen=True)
 class Standing:
-    """Counts of contents by window, their texts by attribute, and how rare each text is (see `similarity`)."""
+    """Counts of contents by window, their texts by attribute, how rare each is, and what is near them.
+
+    See `rates`, `similarity` and `associations`.
+    """
 
     counts: Counts = field(default_factory=dict)
     traits: Mapping[str, Traits] = field(default_factory=dict)
     rarity: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    near: Associations = field(default_factory=lambda: Associations((), {}), compare=False)
 
     def __bool__(self) -> bool:
-        return bool(self.counts or self.traits)
+        return bool(self.counts or self.traits or self.near.keys)
 
     def rates(self, columns: Sequence["Column"], key: str, traits: Traits) -> list[float]:
         """A content's value in each rate column; missing (NaN) where it has no text of the attribute."""
@@ -70,7 +75,8 @@ class Standing:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `from_dict` gives an equal one back."""
-        return {
+        near = {"near": self.near.to_dict()} if self.near.keys else {}
+        return near | {
             "counts": {
                 what: {str(days): dict(sorted(found.items())) for days, found in windows.items()}
                 for what, windows in self.counts.items()
@@ -91,6 +97,7 @@ class Standing:
             },
             {key: {name: tuple(texts) for name, texts in found.items()} for key, found in stored["traits"].items()},
             {attribute: dict(found) for attribute, found in stored["rarity"].items()},
+            Associations.from_dict(stored.get("near", {"keys": (), "lists": {}})),
         )
 
 

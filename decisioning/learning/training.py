@@ -43,7 +43,7 @@ class Ingredients:
     """What scorers are made from: fact kinds, crosses and contents (see `features.learn_schema`).
 
     `policies` {fact: what is done about its outliers and gaps}; those of facts that are not learned from do nothing.
-    `extras` is what is learned from beside facts, attributes and crosses: the moment, rates, likeness, position.
+    `extras` is what is learned from beside facts, attributes and crosses: the moment, rates, likeness and so on.
     """
 
     kinds: Mapping[str, str]
@@ -141,7 +141,7 @@ def fitted(
     known_at: tuple[pl.DataFrame, datetime] | None = None,
     settings: Mapping[str, Any] = USUAL,
 ) -> Scorer:
-    """A scorer from all of these showings; rates and likeness are counted in what of a frame was known at a moment."""
+    """A scorer from all of these showings; what is counted is counted in what of a frame was known at a moment."""
     log, now = (known_by(*known_at), known_at[1]) if known_at else (None, None)
     treatment = treatment_for(showings, ingredients, seed)
     known = treatment.showings(showings)

@@ -4,7 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from decisioning.console.card import labels_of
+from decisioning.flows.explain import _label
 from decisioning.flows.wording import because, plainly
+from decisioning.learning.associations import LABELS
+from decisioning.learning.contributions import Factor
+from decisioning.learning.recall import PEOPLE
+from decisioning.learning.schema import SOURCES, Column, FeatureSchema
 from rules.language.facts import Fact
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -92,3 +98,14 @@ def test_a_factor_is_told_with_its_value_and_direction():
     assert plainly("Orders in 30 days", 5, 0.3) == "Orders in 30 days is 5: raises the chance"
     assert plainly("Age", None, -0.3) == "Age is not known: lowers the chance"
     assert plainly("Member", True, 0.1) == "Member is yes: raises the chance"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_kind_of_feature_has_words_on_both_pages(source):
+    key = PEOPLE if source == "association" else "favourite_brand"
+    name = f"click_rate_of_{key}" if source == "rate" else f"{source}_{key}"
+    words = _label(Factor(name, source, key, 1.0, 0.5), {})
+    drawn = labels_of(FeatureSchema([Column(name, source, key)]), {})[name]
+    assert (words == drawn == LABELS[PEOPLE]) == (source == "association")
+    assert "_" not in drawn
+    assert "_" not in words or source in ("fact", "context"), "a fact that nobody declared has its name alone"

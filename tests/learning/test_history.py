@@ -16,7 +16,9 @@ from decisioning.learning.training import Ingredients, backtest, train
 
 from .cinema import FILMS, OPENING, slates
 
-EVERYTHING = Extras(("device", "country", "hour", "weekday"), ("click", "conversion"), likeness=True, position=True)
+EVERYTHING = Extras(
+    ("device", "country", "hour", "weekday"), ("click", "conversion"), likeness=True, associations=True, position=True
+)
 MIDDLE, END = OPENING + timedelta(days=20), OPENING + timedelta(days=60)
 
 
@@ -35,10 +37,12 @@ def column(schema: FeatureSchema, rows: np.ndarray, name: str) -> np.ndarray:
 
 
 def test_there_is_a_column_for_whatever_tells_showings_apart(schema):
-    told = {source: [column.name for column in schema.of(source)] for source in ("context", "likeness", "position")}
+    sources = ("context", "likeness", "association", "position")
+    told = {source: [column.name for column in schema.of(source)] for source in sources}
     assert told == {
         "context": ["moment_device", "hour_sine", "hour_cosine", "weekday_sine", "weekday_cosine"],
         "likeness": ["likeness", "likeness_cast", "likeness_genre"],
+        "association": ["association_people", "association_tastes", "association_together"],
         "position": ["position"],
     }
     rates = [f"{kind}_rate{of}" for kind in ("click", "conversion") for of in ("", "_of_cast", "_of_genre")]
