@@ -1,27 +1,67 @@
 """A scorer's card (`learning.card`) in; bars, curves and dots with their places in a drawing, for a template, out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from decisioning.learning.associations import LABELS
+from decisioning.learning.family import CHANCE, ORDER, UPLIFT, VALUE
 from decisioning.learning.schema import FeatureSchema
 
+PERCENT: Final = "{:.2%}"
+SAID: Final = {CHANCE: PERCENT, ORDER: PERCENT, VALUE: "{:,.4g}", UPLIFT: "{:+.2%}"}  # how a score is written
+WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    CHANCE: {
+        "loss": "Log loss",
+        "grows": "its log loss (nats a row) grows",
+        "score": "chance",
+        "believed": "Whether its chances can be believed",
+        "dots": "Dots on the dashed line mean: what was said is what came. A hollow dot lies off it further than chance"
+        " explains.",
+    },
+    ORDER: {
+        "loss": "nDCG@10 lost",
+        "grows": "nDCG@10 of its slates falls",
+        "score": "chance",
+        "believed": "Whether what it puts first comes more often",
+        "dots": "It promises an order, not a chance: dots should rise from left to right, if off the dashed line.",
+    },
+    VALUE: {
+        "loss": "Variance lost",
+        "grows": "the share of the money's variance that it does not foretell grows",
+        "score": "money",
+        "believed": "Whether its money can be believed",
+        "dots": "Dots on the dashed line mean: what was said is what came, on average. A hollow dot lies off it further"
+        " than chance explains; a few large orders move the last one far.",
+    },
+    UPLIFT: {
+        "loss": "Gain moved",
+        "grows": "its gain moves (without a sign)",
+        "score": "gain",
+        "believed": "How its gains are spread",
+        "dots": "No row shows what would have come of it otherwise, so there is no rate to hold a gain against: what"
+        " can be known of gains stands with the gate.",
+    },
+}
 WIDTH, HEIGHT, MARGIN = 360.0, 200.0, 48.0
 BAR: Final = 300.0
 ABOVE: Final = 1.08  # room over the highest point
 
 Drawing = dict[str, Any]
+Say = Callable[[float], str]
 
 
 def drawn(card: Mapping[str, Any], labels: Mapping[str, str]) -> Drawing:
     """Everything the page shows; `labels` {feature: what people call it}."""
+    task = card.get("task", CHANCE)
+    say = SAID[task].format
     return {
+        "words": WORDS[task],
         "rows": card["rows"],
         "unused": card["unused"],
         "importance": _bars(card["importance"], labels),
-        "curves": [_curve(one["name"], one["points"], labels) for one in card["dependence"]],
-        "calibration": _calibration(card["calibration"]),
-        "scores": _histogram(card["scores"]),
+        "curves": [_curve(one["name"], one["points"], labels, say) for one in card["dependence"]],
+        "calibration": _calibration(card["calibration"], say),
+        "scores": _histogram(card["scores"], say),
         "width": WIDTH,
         "height": HEIGHT,
         "margin": MARGIN,
@@ -62,21 +102,22 @@ def _bars(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> list[
     ]
 
 
-def _curve(name: str, points: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Drawing:
+def _curve(name: str, points: Sequence[Mapping[str, Any]], labels: Mapping[str, str], say: Say) -> Drawing:
     known = [point for point in points if point["value"] is not None]
     missing = next((point for point in points if point["value"] is None), None)
-    top = max(point["high"] for point in points) * ABOVE or 1.0
+    floor = min(0.0, *(point["low"] for point in points)) * ABOVE
+    top = max(0.0, *(point["high"] for point in points)) * ABOVE or (0.0 if floor else 1.0)
     levels = any(isinstance(point["value"], str) for point in known)
     xs = _places(known, levels)
     dots = [
         {
             "x": x,
-            "y": _y(point["mean"], top),
-            "low": _y(point["low"], top),
-            "high": _y(point["high"], top),
+            "y": _y(point["mean"], top, floor),
+            "low": _y(point["low"], top, floor),
+            "high": _y(point["high"], top, floor),
             "value": point["value"] if levels else f"{point['value']:g}",
-            "said": f"{point['mean']:.2%}",
-            "band": f"{point['low']:.2%} to {point['high']:.2%}",
+            "said": say(point["mean"]),
+            "band": f"{say(point['low'])} to {say(point['high'])}",
         }
         for x, point in zip(xs, known, strict=True)
     ]
@@ -86,8 +127,10 @@ def _curve(name: str, points: Sequence[Mapping[str, Any]], labels: Mapping[str, 
         "dots": dots,
         "line": " ".join(f"{dot['x']},{dot['y']}" for dot in dots),
         "band": " ".join([f"{dot['x']},{dot['high']}" for dot in dots] + [f"{d['x']},{d['low']}" for d in dots[::-1]]),
-        "missing": None if missing is None else {"y": _y(missing["mean"], top), "said": f"{missing['mean']:.2%}"},
-        "top": f"{top:.1%}",
+        "missing": None if missing is None else {"y": _y(missing["mean"], top, floor), "said": say(missing["mean"])},
+        "top": say(top),
+        "bottom": say(floor) if floor else "0",
+        "zero": _y(0.0, top, floor),
         "first": dots[0]["value"] if dots else "",
         "last": dots[-1]["value"] if dots else "",
     }
@@ -101,15 +144,17 @@ def _places(points: Sequence[Mapping[str, Any]], levels: bool) -> list[float]:
     return [round(start + step * at, 1) for at in range(len(points))]
 
 
-def _y(value: float, top: float) -> float:
-    return round(HEIGHT - MARGIN - (HEIGHT - MARGIN - 8) * value / top, 1)
+def _y(value: float, top: float, floor: float = 0.0) -> float:
+    return round(HEIGHT - MARGIN - (HEIGHT - MARGIN - 8) * (value - floor) / ((top - floor) or 1.0), 1)
 
 
-def _calibration(bins: Sequence[Mapping[str, Any]]) -> Drawing:
+def _calibration(bins: Sequence[Mapping[str, Any]], say: Say) -> Drawing | None:
+    if not bins:
+        return None
     top = max((max(one["high"], one["score"]) for one in bins), default=1.0) * ABOVE or 1.0
     room = WIDTH - MARGIN - 16
     return {
-        "top": f"{top:.1%}",
+        "top": say(top),
         "end": {"x": round(MARGIN + room, 1), "y": _y(top, top)},
         "dots": [
             {
@@ -117,9 +162,9 @@ def _calibration(bins: Sequence[Mapping[str, Any]]) -> Drawing:
                 "y": _y(one["rate"], top),
                 "low": _y(one["low"], top),
                 "high": _y(one["high"], top),
-                "score": f"{one['score']:.2%}",
-                "rate": f"{one['rate']:.2%}",
-                "between": f"{one['low']:.2%} to {one['high']:.2%}",
+                "score": say(one["score"]),
+                "rate": say(one["rate"]),
+                "between": f"{say(one['low'])} to {say(one['high'])}",
                 "rows": one["rows"],
                 "off": not one["low"] <= one["score"] <= one["high"],
             }
@@ -128,13 +173,13 @@ def _calibration(bins: Sequence[Mapping[str, Any]]) -> Drawing:
     }
 
 
-def _histogram(spread: Mapping[str, Any]) -> Drawing:
+def _histogram(spread: Mapping[str, Any], say: Say) -> Drawing:
     counts, edges = spread["counts"], spread["edges"]
     most = max(counts, default=0) or 1
     step = (WIDTH - MARGIN - 16) / max(1, len(counts))
     return {
-        "first": f"{edges[0]:.1%}",
-        "last": f"{edges[-1]:.1%}",
+        "first": say(edges[0]),
+        "last": say(edges[-1]),
         "most": most,
         "bars": [
             {
@@ -142,7 +187,7 @@ def _histogram(spread: Mapping[str, Any]) -> Drawing:
                 "width": round(step - 1, 1),
                 "y": _y(count, most),
                 "height": round(HEIGHT - MARGIN - _y(count, most), 1),
-                "said": f"{count:,} rows from {edges[at]:.2%} to {edges[at + 1]:.2%}",
+                "said": f"{count:,} rows from {say(edges[at])} to {say(edges[at + 1])}",
             }
             for at, count in enumerate(counts)
         ],

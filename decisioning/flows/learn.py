@@ -203,8 +203,8 @@ def _metrics(found: Contest, rows: pl.DataFrame, terms: Terms, question: Questio
 
 
 def _carded(found: Contest) -> dict[str, Any]:
-    """The card of the backtest's scorer on rows it has not seen; of chances only, for it tells what of each came."""
-    return {"card": card(found.scorer, found.tested)} if found.scorer.task == CHANCE and len(found.tested) else {}
+    """The card of the backtest's scorer on rows it has not seen."""
+    return {"card": card(found.scorer, found.tested)} if len(found.tested) else {}
 
 
 def found_outcomes(rows: pl.DataFrame, objective: str) -> int:

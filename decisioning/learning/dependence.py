@@ -5,6 +5,7 @@ and the scores are averaged; once for each of some values. The band holds the mi
 feature that works one way for some and the other way for others does not look flat (Goldstein et al. 2015).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,23 +30,27 @@ class Point:
     high: float
 
 
-def dependence(scorer: Scorer, X: Matrix, name: str, seed: int, most: int = ROWS) -> list[Point]:
+def dependence(
+    scorer: Scorer, X: Matrix, name: str, seed: int, most: int = ROWS, contents: Sequence[str] = ()
+) -> list[Point]:
     """Points for the feature's values by rising value, levels in their order; missing comes last, where it occurs.
 
-    Numbers are tried at up to `VALUES` of their quantiles. Raises `ValueError` for a name that is no feature.
+    Numbers are tried at up to `VALUES` of their quantiles; `contents` are the rows' keys, if known. Raises `ValueError`
+    for a name that is no feature.
     """
     if name not in scorer.schema.names:
         raise ValueError(f"The scorer has no feature {name}; it has {', '.join(scorer.schema.names)}.")
     place = scorer.schema.names.index(name)
     column = scorer.schema.columns[place]
-    rows = X[np.random.default_rng(seed).permutation(len(X))[:most]].copy()
+    drawn = np.random.default_rng(seed).permutation(len(X))[:most]
+    rows, keys = X[drawn].copy(), [contents[row] for row in drawn.tolist()] if contents else []
     values: list[float] = [float(at) for at in range(len(column.levels))] if column.levels else _grid(X[:, place])
     if np.isnan(X[:, place]).any():
         values.append(np.nan)
     found = []
     for value in values:
         rows[:, place] = value
-        found.append(_point(_said(value, column.levels), scorer.score(rows, scorer.schema.hash)))
+        found.append(_point(_said(value, column.levels), scorer.score(rows, scorer.schema.hash, keys)))
     return found
 
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
+from decisioning.console.card import HEIGHT, MARGIN, drawn
+from decisioning.learning.card import card
 from decisioning.learning.dataset import Labelled, label, schema_for
 from decisioning.learning.family import CHANCE, UPLIFT, VALUE
 from decisioning.learning.features import design_matrix
@@ -102,6 +104,21 @@ def bench() -> Bench:
 @pytest.fixture(scope="module", params=SCORERS, ids=str)
 def make(request: pytest.FixtureRequest) -> Make:
     return SCORERS[request.param]
+
+
+def test_each_has_a_card_that_can_be_drawn(bench: Bench, make: Make) -> None:
+    scorer, rows = bench.scorer(make), bench.rows
+    told = json.loads(json.dumps(card(scorer, replace(rows, y=outcomes(scorer, rows), groups=bench.groups))))
+    picture = drawn(told, {})
+    assert told["task"] == scorer.task
+    assert sum(told["scores"]["counts"]) == len(rows)
+    assert len(picture["calibration"]["dots"]) == 10 if scorer.task != UPLIFT else picture["calibration"] is None
+    assert any(row["low"] > 0 for row in told["importance"]) == (scorer.kind != "prior")
+    for curve in picture["curves"]:
+        heights = [dot[part] for dot in curve["dots"] for part in ("low", "y", "high")]
+        assert all(0 <= height <= HEIGHT - MARGIN + 0.1 for height in heights)
+        assert all(dot["high"] <= dot["low"] for dot in curve["dots"]), "up is less in a picture"
+        assert max(heights) - min(heights) > 0.01 * HEIGHT or curve["top"] == curve["bottom"]
 
 
 def test_the_same_data_and_seed_give_the_same_bytes(bench: Bench, make: Make) -> None:
