@@ -2,6 +2,7 @@
 
     score = chance × value × margin (where value is the objective) × content boost × rule boosts × freshness
 
+Where a scorer foretells money there is no value to multiply by: it is in the score.
 Freshness is 1 + 2^(−age / half-life): twice for a content that starts now, and once for an old one.
 """
 
@@ -11,6 +12,7 @@ from .types import ContentItem, PlacementItem
 
 VALUE = "value"
 CLICK = "click"
+CONVERSION = "conversion"
 SECONDS_A_DAY = 86_400.0
 
 Factor = tuple[float, str]
@@ -20,7 +22,7 @@ def worth(content: ContentItem, item: PlacementItem) -> tuple[Factor, ...]:
     """What a content's chance is multiplied by whoever asks, each with its name; factors of 1 are left out."""
     found: list[Factor] = []
     if item.objective == VALUE:
-        found.append((content.value, "value"))
+        found.append((content.value, VALUE))
         if content.margin is not None:
             found.append((content.margin, "margin"))
     if content.boost != 1.0:
@@ -28,10 +30,22 @@ def worth(content: ContentItem, item: PlacementItem) -> tuple[Factor, ...]:
     return tuple(factor for factor in found if factor[0] != 1.0)
 
 
+def success_of(objective: str) -> str:
+    """What counts as a success where this is the objective: money comes with conversions."""
+    return CLICK if objective == CLICK else CONVERSION
+
+
 def factors(
-    content: ContentItem, item: PlacementItem, own: tuple[Factor, ...], rule_boost: float, now: datetime
+    content: ContentItem,
+    item: PlacementItem,
+    own: tuple[Factor, ...],
+    rule_boost: float,
+    now: datetime,
+    money: bool = False,
 ) -> tuple[Factor, ...]:
-    """Its `worth` and what rules and the moment multiply it by."""
+    """Its `worth` and what rules and the moment multiply it by; without the value where the score is `money`."""
+    if money:
+        own = tuple(factor for factor in own if factor[1] != VALUE)
     if rule_boost != 1.0:
         own = (*own, (rule_boost, "rule boost"))
     if item.freshness_half_life_days > 0:
@@ -61,7 +75,7 @@ def formula(base: float, found: tuple[Factor, ...], total: float) -> str:
     """The score as people would write it: `0.031 × 20.00 value × 0.4 margin × 2 rule boost = 0.496`."""
     if not found:
         return number(base)
-    parts = [f"{amount:,.2f} {name}" if name == "value" else f"{number(amount)} {name}" for amount, name in found]
+    parts = [f"{amount:,.2f} {name}" if name == VALUE else f"{number(amount)} {name}" for amount, name in found]
     return " × ".join([number(base), *parts]) + f" = {number(total)}"
 
 

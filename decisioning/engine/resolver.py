@@ -138,7 +138,10 @@ def _fill(prepared: Prepared, narrowed: Narrowed, scores: Scores, now: datetime)
     """Without any score every content starts at 1, and rules alone tell them apart."""
     slot, ask, state = narrowed.slot, narrowed.ask, narrowed.state
     own = slot.worth if ask.candidates is None else {key: worth(c, slot.item) for key, c in state.kept.items()}
-    parts = {key: factors(c, slot.item, own[key], state.boosts.get(key, 1.0), now) for key, c in state.kept.items()}
+    parts = {
+        key: factors(c, slot.item, own[key], state.boosts.get(key, 1.0), now, scores.money)
+        for key, c in state.kept.items()
+    }
     whole = {key: product(found) if found else 1.0 for key, found in parts.items()}
     weighed = {key: _base(scores, key) * factor for key, factor in whole.items()}
     field = Field(

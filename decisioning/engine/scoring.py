@@ -7,13 +7,13 @@ segments, likeness to what they clicked, rates at such moments (device, country 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ..learning.family import PRIOR_STRENGTH
+from ..learning.family import PRIOR_STRENGTH, UPLIFT
 from .contents import similarity, traits_of
 from .context import moments
-from .objective import CLICK, number
+from .objective import CLICK, CONVERSION, VALUE, number, success_of
 from .policies import BANDIT, POSTERIORS, Belief
 from .prepare import Prepared, Slot
 from .types import ContentItem, Profile
@@ -21,23 +21,32 @@ from .types import ContentItem, Profile
 FULL, MODEL, PRIOR, RULES, DEFAULT = "full", "rules+model", "rules+prior", "rules", "default"
 LADDER: Final = (FULL, MODEL, PRIOR, RULES, DEFAULT)
 UNKNOWN: Final = "unknown customer"
-NO_CLICKS: Final = "no scorer of clicks: chances of conversion stand in"
+STANDS_IN: Final = "no scorer of {}s: {} stand in"
+SAID: Final = {CLICK: "chances of a click", CONVERSION: "chances of conversion", VALUE: "expected values"}
 CLICKED: Final = "clicked_contents"  # the fact that lists the keys of contents a customer clicked
 GIVES: Final = "{} gives a {:.1%} chance of {}"
+GIVES_MONEY: Final = "{} gives an expected value of {:,.2f}"
+GAINS: Final = "{} gives a gain of {:+.1%} in the chance of {}"
+GAINS_MONEY: Final = "{} gives a gain of {:+,.2f} in the expected value"
 
 Live = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores by content key, the rung that gave them, what they stand on, and what was missing."""
+    """Scores by content key, the rung that gave them, what they stand on, and what was missing.
+
+    They are chances of a "click" or a "conversion", or expected "value", as `objective` says; or by how much these are
+    higher than with another content (`gain`).
+    """
 
     values: Mapping[str, float]
     rung: str
     basis: str
     degraded: tuple[str, ...] = ()
     source: str = "prior rate"
-    success: str = "conversion"
+    objective: str = CONVERSION
+    gain: bool = False
     beliefs: Mapping[str, Belief] = field(default_factory=dict)
     words: Callable[[str], str] | None = None
 
@@ -45,7 +54,16 @@ class Scores:
         """One content's score in words; nothing where there is none."""
         if key not in self.values:
             return ""
-        return self.words(key) if self.words else GIVES.format(self.source, self.values[key], self.success)
+        if self.words:
+            return self.words(key)
+        if self.money:
+            return (GAINS_MONEY if self.gain else GIVES_MONEY).format(self.source, self.values[key])
+        return (GAINS if self.gain else GIVES).format(self.source, self.values[key], self.objective)
+
+    @property
+    def money(self) -> bool:
+        """Whether the scores are money."""
+        return self.objective == VALUE
 
 
 def score(
@@ -61,15 +79,13 @@ def score(
         return _counted(slot, contents)
     if slot.policy.reads == BANDIT and slot.bandit is not None:
         return _in_context(slot, contents, facts)
-    found = _learned(prepared, customer, contents, facts, live)
+    found = _learned(prepared, slot, customer, contents, facts, live)
     degraded = found.degraded
     if slot.policy.reads:
         degraded = (*degraded, f"no {slot.policy.reads} of {slot.item.key} yet: best first")
-    if slot.item.objective == CLICK and found.values:
-        degraded = (*degraded, NO_CLICKS)
-    if degraded is found.degraded:
-        return found
-    return Scores(found.values, found.rung, found.basis, degraded, found.source, words=found.words)
+    if found.values and found.objective not in (slot.item.objective, success_of(slot.item.objective)):
+        degraded = (*degraded, STANDS_IN.format(success_of(slot.item.objective), SAID[found.objective]))
+    return found if degraded is found.degraded else replace(found, degraded=degraded)
 
 
 def wants_scorer(prepared: Prepared, slot: Slot, customer: Profile | None) -> bool:
@@ -81,6 +97,7 @@ def wants_scorer(prepared: Prepared, slot: Slot, customer: Profile | None) -> bo
 
 def _learned(
     prepared: Prepared,
+    slot: Slot,
     customer: Profile | None,
     contents: Sequence[ContentItem],
     facts: Mapping[str, Any],
@@ -92,7 +109,7 @@ def _learned(
         try:
             values = finite(scorer.score_contents(facts, contents)) if live is None else None
             by_key = dict(zip((c.key for c in contents), values, strict=True)) if values is not None else live
-            return Scores(by_key or {}, FULL, f"scorer {version}", source="scorer")
+            return Scores(by_key or {}, FULL, f"scorer {version}", (), "scorer", *_says(prepared))
         except ValueError as error:
             missing = (f"scorer: {error}",)
     else:
@@ -100,8 +117,15 @@ def _learned(
     priors = prepared.data.priors
     if customer is not None and customer.scores:
         stored = {c.key: customer.scores.get(c.key, priors.get(c.key, 0.0)) for c in contents}
-        return Scores(stored, MODEL, f"scores stored by scorer {customer.scorer or version}", missing, "scorer")
-    return _of_others(prepared, customer, contents, facts, missing)
+        basis = f"scores stored by scorer {customer.scorer or version}"
+        return Scores(stored, MODEL, basis, missing, "scorer", *_says(prepared))
+    return _of_others(prepared, slot, customer, contents, facts, missing)
+
+
+def _says(prepared: Prepared) -> tuple[str, bool]:
+    """What the scorer's scores are, and whether they are gains."""
+    item, scorer = prepared.data.scorer, prepared.scorer
+    return item.objective if item else CONVERSION, scorer is not None and scorer.task == UPLIFT
 
 
 def finite(values: Sequence[float]) -> Sequence[float]:
@@ -113,24 +137,29 @@ def finite(values: Sequence[float]) -> Sequence[float]:
 
 def _of_others(
     prepared: Prepared,
+    slot: Slot,
     customer: Profile | None,
     contents: Sequence[ContentItem],
     facts: Mapping[str, Any],
     missing: tuple[str, ...],
 ) -> Scores:
     """What a cold start stands on."""
-    rates, names = prepared.data.segment_priors, prepared.segment_names
+    rates, names, here = prepared.data.segment_priors, prepared.segment_names, success_of(slot.item.objective)
     segments = [key for key in (customer.segments if customer else ()) if key in rates]
     if segments:
-        return _as_group(prepared, "segment", segments, [names.get(key, key) for key in segments], contents, missing)
-    if (alike := _alike(prepared, contents, facts, missing)) is not None:
+        called = [names.get(key, key) for key in segments]
+        return _as_group(prepared, "segment", segments, called, contents, (missing, here))
+    # The scorer's own rates; without a scorer they were counted where they are asked for.
+    of = success_of(prepared.data.scorer.objective) if prepared.data.scorer else here
+    if (alike := _alike(prepared, contents, facts, (missing, of))) is not None:
         return alike
     now = [name for name in moments(facts) if name in rates] if rates else []
     if now:
-        return _as_group(prepared, "context", now, now, contents, missing)
+        return _as_group(prepared, "context", now, now, contents, (missing, here))
     priors = prepared.data.priors
     if priors:
-        return Scores({c.key: priors.get(c.key, 0.0) for c in contents}, PRIOR, "popularity, smoothed", missing)
+        values = {c.key: priors.get(c.key, 0.0) for c in contents}
+        return Scores(values, PRIOR, "popularity, smoothed", missing, objective=of)
     return Scores({}, RULES, "rules alone", missing)
 
 
@@ -140,19 +169,22 @@ def _as_group(
     groups: Sequence[str],
     names: Sequence[str],
     contents: Sequence[ContentItem],
-    missing: tuple[str, ...],
+    said: tuple[tuple[str, ...], str],
 ) -> Scores:
-    """The mean of the groups' rates; a content none of them knows has its rate among all."""
+    """The mean of the groups' rates; a content none of them knows has its rate among all.
+
+    `said` is what was missing, and what the rates are of.
+    """
     rates, priors, told = prepared.data.segment_priors, prepared.data.priors, ", ".join(names)
     found: dict[str, float] = {}
     for content in contents:
         known = [rates[group][content.key] for group in groups if content.key in rates[group]]
         found[content.key] = sum(known) / len(known) if known else priors.get(content.key, 0.0)
-    return Scores(found, PRIOR, f"{kind} prior: {told}", missing, f"prior rate of {told}")
+    return Scores(found, PRIOR, f"{kind} prior: {told}", said[0], f"prior rate of {told}", said[1])
 
 
 def _alike(
-    prepared: Prepared, contents: Sequence[ContentItem], facts: Mapping[str, Any], missing: tuple[str, ...]
+    prepared: Prepared, contents: Sequence[ContentItem], facts: Mapping[str, Any], said: tuple[tuple[str, ...], str]
 ) -> Scores | None:
     """Rates raised by likeness to contents the customer clicked: rate × (1 + similarity); None where none is alike."""
     clicked = facts.get(CLICKED)
@@ -170,7 +202,8 @@ def _alike(
         values,
         PRIOR,
         f"content similarity: {names}",
-        missing,
+        said[0],
+        objective=said[1],
         words=lambda key: f"{near[key]:.0%} like what the customer clicked ({names})",
     )
 

@@ -114,11 +114,15 @@ class FilterItem(Struct, frozen=True):
 
 
 class ScorerItem(Struct, frozen=True):
-    """The active scorer: its version (the artefact's id), its verified bytes, and when it was trained."""
+    """The active scorer: its version (the artefact's id), its verified bytes, when it was trained, and for what.
+
+    `objective` is what it learned: "click", "conversion" or "value".
+    """
 
     version: int
     data: bytes
     trained_at: datetime | None = None
+    objective: str = "conversion"
 
 
 class RecallItem(Struct, frozen=True):

@@ -22,6 +22,7 @@ from ..engine.types import (
     SegmentItem,
     SnapshotData,
 )
+from ..learning.dataset import CONVERSION
 from ..learning.scorer import Scorer
 from ..models import ApiKey, Artefact
 from . import artefacts
@@ -173,7 +174,8 @@ def _scorer() -> tuple[ScorerItem | None, dict[str, float]]:
             break
         try:
             data = artefacts.read(row)
-            return ScorerItem(row.pk, data, row.trained_at), Scorer.from_artefact(data).priors
+            objective = row.metrics.get("objective", CONVERSION)
+            return ScorerItem(row.pk, data, row.trained_at, objective), Scorer.from_artefact(data).priors
         except ValueError as error:
             log.error("%s is left out: %s", row, error)
             row = row.former

@@ -113,13 +113,14 @@ def test_the_formula_of_a_score_is_shown():
     assert item.formula in item.reasons
 
 
-def test_margin_counts_for_value_only_and_clicks_say_what_is_missing():
+def test_margin_counts_for_value_only():
     contents = (content("x", value=20.0, margin=0.4),)
     found = resolve(
         prepared(contents=contents, priors={"x": 0.1}, placements=(placement(objective="click"),)), ask(), NOW
     )
     assert found.items[0].score == 0.1
-    assert "no scorer of clicks: chances of conversion stand in" in found.degraded
+    assert "prior rate gives a 10.0% chance of click" in found.items[0].reasons, "it was counted for clicks"
+    assert not any("stand in" in one for one in found.degraded)
 
 
 def test_fresh_contents_weigh_up_to_twice():

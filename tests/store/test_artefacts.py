@@ -139,3 +139,11 @@ def test_going_back_to_one_that_was_altered_since_is_refused(now):
     with pytest.raises(artefacts.Tampered):
         artefacts.rollback("scorer")
     assert artefacts.active("scorer").pk == second.pk
+
+
+@pytest.mark.parametrize(("metrics", "objective"), [({"objective": "click"}, "click"), ({}, "conversion")])
+def test_a_snapshot_says_what_its_scorer_learned(now, metrics, objective):
+    row = artefacts.keep("scorer", scorer(), "", metrics, now)
+    artefacts.activate(row, tried=True)
+    found = freeze.freeze().scorer
+    assert (found.version, found.objective) == (row.pk, objective)
