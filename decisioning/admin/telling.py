@@ -11,9 +11,11 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.text import Truncator
 
 from campaigns.models import Content, Placement
+from decisioning.console import card
 from decisioning.console.tables import rows_of, shown
 from decisioning.customers.models import Customer
-from decisioning.flows.explain import explain_row, labelled
+from decisioning.flows.explain import NOUNS, ON, explain_row, labelled
+from decisioning.learning.contributions import off
 from decisioning.models import Artefact, Decision, Outcome, Snapshot
 from rules.models import Rule, Segment
 
@@ -179,9 +181,10 @@ def _shares(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
         width = HALF * abs(part["share"]) / most
         part |= {"width": round(width, 1), "x": HALF if part["share"] > 0 else round(HALF - width, 1)}
         part |= {"up": part["share"] > 0, "said": f"{part['share']:+.3f}"}
-    base = 1 / (1 + 2.718281828459045 ** -scores["base"])
-    told = {"parts": parts, "half": HALF, "width": 2 * HALF, "chance_said": f"{scores['chance']:.2%}"}
-    return {**scores, **told, "base_said": f"{scores['base']:+.3f}", "base_chance": f"{base:.2%}"}
+    scale = scores["scale"]
+    told = {"parts": parts, "half": HALF, "width": 2 * HALF, "noun": NOUNS[scale], "on": ON[scale]}
+    told |= {"given_said": card.said(scale, scores["given"]), "base_is": card.said(scale, off(scale, scores["base"]))}
+    return {**scores, **told, "base_said": f"{scores['base']:+.3f}"}
 
 
 # -- what followed, and from what

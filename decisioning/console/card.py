@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from decisioning.learning.associations import LABELS
+from decisioning.learning.contributions import LOG, LOG_ODDS, PLAIN
 from decisioning.learning.family import CHANCE, ORDER, UPLIFT, VALUE
 from decisioning.learning.schema import FeatureSchema
 
@@ -69,6 +70,11 @@ def drawn(card: Mapping[str, Any], labels: Mapping[str, str]) -> Drawing:
         "right": WIDTH - 8,
         "floor": HEIGHT - MARGIN,
     }
+
+
+def said(scale: str, score: float) -> str:
+    """A score as people write it, by the scale on which its shares are added."""
+    return {LOG_ODDS: SAID[CHANCE], LOG: SAID[VALUE], PLAIN: SAID[UPLIFT]}[scale].format(score)
 
 
 def labels_of(schema: FeatureSchema, facts: Mapping[str, str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from ..engine.context import context_facts
 from ..engine.prepare import Prepared
 from ..engine.types import ContentItem
 from ..learning.associations import LABELS
-from ..learning.contributions import Factor, contributions
+from ..learning.contributions import LOG, LOG_ODDS, PLAIN, Factor, contributions
 from ..models import Decision, Outcome
 from ..store.catalogue import CONTEXT_FACTS
 from . import path
@@ -30,6 +30,9 @@ TOP: Final = 12
 SCORED: Final = "scorer gives"
 RAISED: Final = ("shown by rule", "boost by", "pinned at")
 PUT: Final = ("shown by rule", "pinned at")  # what a rule did that no score could undo
+# What a score is called, and how its shares are said, by the scale on which they add up.
+NOUNS: Final = {LOG_ODDS: "chance", LOG: "expected value", PLAIN: "gain"}
+ON: Final = {LOG_ODDS: ", in log-odds", LOG: ", in the natural logarithm of the value", PLAIN: ""}
 PERSONAL: Final = frozenset({"full", "rules+model"})
 
 
@@ -143,7 +146,7 @@ def _versions(row: Decision, prepared: Prepared | None) -> dict[str, Any]:
 
 
 def _scores(again: Again, known: Mapping[str, Fact]) -> dict[str, Any] | None:
-    """Why the first content has its chance: shares in log-odds, the largest first. None where no scorer ranked."""
+    """Why the first content has its score: shares on its scale, the largest first. None where no scorer ranked."""
     row, winner = again.row, _winner(again)
     scorer = again.prepared.scorer if again.prepared else None
     ranked = any(reason.startswith(SCORED) for item in row.items[:1] for reason in item.get("reasons", ()))
@@ -155,10 +158,13 @@ def _scores(again: Again, known: Mapping[str, Fact]) -> dict[str, Any] | None:
         "id": winner.key,
         "scorer": row.scorer,
         "kind": scorer.kind,
-        "chance": told.chance,
-        "log_odds": told.log_odds,
+        "scale": told.scale,
+        "given": told.score,
+        "total": told.total,
+        "chance": told.score if told.scale == LOG_ODDS else None,
+        "log_odds": told.total if told.scale == LOG_ODDS else None,
         "base": told.base,
-        "factors": [_factor(factor, known) for factor in told.factors[:TOP]],
+        "factors": [_factor(factor, known, NOUNS[told.scale]) for factor in told.factors[:TOP]],
         "others": {"count": len(rest), "share": sum(factor.share for factor in rest)},
         "score": row.items[0].get("score"),
     }
@@ -171,10 +177,10 @@ def _winner(again: Again) -> ContentItem | None:
     return next((content for content in contents if content.key == again.row.items[0]["key"]), None)
 
 
-def _factor(factor: Factor, known: Mapping[str, Fact]) -> dict[str, Any]:
+def _factor(factor: Factor, known: Mapping[str, Fact], noun: str) -> dict[str, Any]:
     label = _label(factor, known)
     told = {"name": factor.name, "of": factor.source, "label": label, "value": factor.value, "share": factor.share}
-    return told | {"words": plainly(label, factor.value, factor.share)}
+    return told | {"words": plainly(label, factor.value, factor.share, noun)}
 
 
 def _label(factor: Factor, known: Mapping[str, Fact]) -> str:

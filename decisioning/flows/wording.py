@@ -157,10 +157,10 @@ def _safe(text: str) -> str:
     return short.lower() if short.isupper() else short
 
 
-def plainly(label: str, value: Any, share: float) -> str:
+def plainly(label: str, value: Any, share: float, noun: str = "chance") -> str:
     """A scorer's factor in a sentence: what it saw, and which way that goes."""
     seen = "is not known" if value is None else f"is {figure(value)}"
-    return f"{label} {seen}: {'raises' if share > 0 else 'lowers'} the chance"
+    return f"{label} {seen}: {'raises' if share > 0 else 'lowers'} the {noun}"
 
 
 def figure(value: Any) -> str:

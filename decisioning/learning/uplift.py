@@ -138,9 +138,18 @@ class Uplift(Scorer):
     def grown(self, rows: Rows, keys: Sequence[str], outcomes: Mapping[str, Means] | None = None) -> Models:
         """What tells the effects of these contents; `outcomes` are used where they are at hand."""
 
+    def parts(self, key: str) -> list[tuple[float, Means]]:
+        """The models that a content's gain is the weighed sum of, beside a constant; none where it is a constant."""
+        kept = self.kept_.get(key, 0.0)
+        return [(kept * weight, model) for weight, model in self.summed(key)] if kept else []
+
     @abstractmethod
+    def summed(self, key: str) -> list[tuple[float, Means]]:
+        """The models that `effects` is the weighed sum of."""
+
     def effects(self, X: Matrix, key: str) -> Floats:
         """(rows,) what a content gains over the base, as the models have it."""
+        return np.sum([weight * model.raw(X) for weight, model in self.summed(key)], axis=0)
 
     def _centre(self, rows: Rows, key: str) -> float:
         return float(np.average(self.effects(rows.X, key), weights=rows.weights))
@@ -196,8 +205,8 @@ class TLearner(Uplift):
         wanted = [self.base_, *keys] if keys else []
         return {key: [known[key] if key in known else self.outcome(rows, key)] for key in wanted}
 
-    def effects(self, X: Matrix, key: str) -> Floats:
-        return self.models_[key][0].raw(X) - self.models_[self.base_][0].raw(X)
+    def summed(self, key: str) -> list[tuple[float, Means]]:
+        return [(1.0, self.models_[key][0]), (-1.0, self.models_[self.base_][0])]
 
 
 class XLearner(Uplift):
@@ -231,9 +240,9 @@ class XLearner(Uplift):
         )
         return shown / (shown + base)
 
-    def effects(self, X: Matrix, key: str) -> Floats:
-        own, others = (one.raw(X) for one in self.models_[key])
-        return self.shares_[key] * others + (1 - self.shares_[key]) * own
+    def summed(self, key: str) -> list[tuple[float, Means]]:
+        own, others = self.models_[key]
+        return [(self.shares_[key], others), (1 - self.shares_[key], own)]
 
     def learned(self) -> dict[str, Any]:
         return {**super().learned(), "shares": self.shares_ if self.models_ else {}}

@@ -7,7 +7,7 @@ from campaigns.models import Content
 from decisioning.customers.models import Customer
 from decisioning.flows import otherwise
 from decisioning.learning.dataset import label, schema_for
-from decisioning.learning.scorer import Trees
+from decisioning.learning.scorer import Scorer, Trees, Worth
 from decisioning.models import Artefact, Score
 from decisioning.store import artefacts
 from tests.learning.shop import CROSSES, KINDS, OFFERS, showings
@@ -29,12 +29,17 @@ def anna() -> Customer:
 @pytest.fixture
 def scorer() -> Artefact:
     """An active scorer of the shop, whose contents can be shown."""
+    return active(Trees)
+
+
+def active(kind: type[Scorer], worth: float = 1.0) -> Artefact:
+    """Each conversion is `worth` so much."""
     for offer in OFFERS:
         Content.objects.create(key=offer.key, name=offer.key.title(), attributes=offer.attributes)
     frame = showings()
     schema = schema_for(frame, OFFERS, KINDS, CROSSES)
     rows = label(schema, frame, OFFERS)
-    fitted = Trees(schema).fit(rows.X, rows.y, rows.contents, rows.at)
+    fitted = kind(schema).fit(rows.X, rows.y * worth, rows.contents, rows.at)
     metrics = {"card": {"importance": [{"name": "spend_90d"}], "rows": 0}}
     artefact = artefacts.keep(Artefact.Kind.SCORER, fitted.to_artefact(), schema.hash, metrics, NOW)
     Artefact.objects.filter(pk=artefact.pk).update(active=True)
@@ -56,6 +61,16 @@ def test_more_spent_is_a_higher_chance_and_the_page_says_by_how_much(
     found = otherwise.suppose(scorer.pk, anna.facts, {"spend_90d": 600.0})
     assert [row["then"] for row in answer.context["rows"]] == [f"{one.then:.2%}" for one in found.chances]
     assert b"Spend in 90 days 600 in place of 30" in answer.content
+
+
+def test_money_is_written_as_money_and_not_in_percent(browser: Client, anna: Customer) -> None:
+    active(Worth, 12.5)
+    answer = browser.get(page(anna), {"fact.spend_90d": "600"})
+    assert all(0.1 < float(row["then"]) < 12.5 for row in answer.context["rows"])
+    told = answer.content.decode()
+    assert "Expected value" in told
+    assert "in the natural logarithm of the value (SHAP)" in told
+    assert "chance" not in told.partition("What it would say")[2]
 
 
 def test_what_the_card_says_matters_most_is_asked_first(browser: Client, anna: Customer, scorer: Artefact) -> None:

@@ -132,7 +132,7 @@ def test_what_a_decision_was_made_from_is_read_from_the_ledger(visitor: Page) ->
     hero.get_by_text("What it was made from").click()
     decision = Decision.objects.filter(placement="home-hero").latest("at")
     expect(hero).to_contain_text(f"Decision {decision.pk}")
-    expect(hero).not_to_contain_text("Shares of the first one's chance")
+    expect(hero).not_to_contain_text("Shares of the first one's score")
 
 
 def test_shares_of_the_score_are_shown_to_staff(page: Page, furnished: None, marketer: User) -> None:
@@ -151,7 +151,7 @@ def test_shares_of_the_score_are_shown_to_staff(page: Page, furnished: None, mar
     told = explained(decision.pk)
     assert told is not None and told["scores"] is not None
     hero = page.locator("[data-why=home-hero]")
-    hero.get_by_text("Shares of the first one's chance").click()
+    hero.get_by_text("Shares of the first one's score").click()
     expect(hero.locator(".shares > li")).to_have_count(len(told["scores"]["factors"]))
     for factor in told["scores"]["factors"]:
         expect(hero.locator(".shares")).to_contain_text(factor["words"])

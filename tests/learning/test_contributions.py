@@ -1,4 +1,4 @@
-"""The shares of a chance: they sum to its logit, name what was read, and a scorer of constants has none."""
+"""The shares of a score: they sum to it on its scale, name what was read, and a scorer of constants has none."""
 
 import math
 from collections.abc import Callable
@@ -6,10 +6,22 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from decisioning.learning.contributions import contributions, logit
+from decisioning.learning.contributions import LOG, PLAIN, contributions, logit, off
 from decisioning.learning.family import made
 from decisioning.learning.features import learn_schema, paired_matrix
-from decisioning.learning.scorer import Careful, Forest, Logistic, Order, Prior, Scorer, Trees
+from decisioning.learning.scorer import (
+    Careful,
+    Forest,
+    Logistic,
+    Order,
+    Prior,
+    Scorer,
+    TLearner,
+    Trees,
+    TwoStage,
+    Worth,
+    XLearner,
+)
 
 from .shop import CROSSES, KINDS, OFFERS, showings
 
@@ -47,9 +59,35 @@ def scorer(request, taught) -> Scorer:
 @pytest.mark.parametrize("offer", OFFERS[:3])
 def test_base_and_shares_sum_to_the_log_odds_of_the_chance_given(scorer, facts, offer):
     told = contributions(scorer, facts, offer)
-    assert told.chance == scorer.score_contents(facts, [offer])[0]
-    assert math.isclose(told.base + sum(factor.share for factor in told.factors), told.log_odds, abs_tol=1e-6)
-    assert math.isclose(1 / (1 + math.exp(-told.log_odds)), told.chance, abs_tol=1e-9)
+    assert told.score == scorer.score_contents(facts, [offer])[0]
+    assert math.isclose(told.base + sum(factor.share for factor in told.factors), told.total, abs_tol=1e-6)
+    assert math.isclose(1 / (1 + math.exp(-told.total)), told.score, abs_tol=1e-9)
+
+
+@pytest.mark.parametrize("facts", WHO)
+@pytest.mark.parametrize("offer", OFFERS[:3])
+@pytest.mark.parametrize("kind", [Worth, TLearner, XLearner])
+def test_shares_of_money_and_of_gains_sum_to_them_on_their_scale(taught, kind, facts, offer):
+    scorer = taught(kind)
+    told = contributions(scorer, facts, offer)
+    assert told.scale == (LOG if kind is Worth else PLAIN)
+    assert told.score == scorer.score_contents(facts, [offer])[0]
+    assert math.isclose(told.base + sum(factor.share for factor in told.factors), told.total, abs_tol=1e-6)
+    assert math.isclose(off(told.scale, told.total), told.score, rel_tol=1e-9, abs_tol=1e-12)
+    own = kind is Worth or bool(scorer.parts(offer.key))
+    assert bool(told.factors) == own
+
+
+def test_some_gains_are_of_the_customer_and_some_of_everybody(taught):
+    scorer = taught(TLearner)
+    shares = {offer.key: contributions(scorer, WHO[0], offer).factors for offer in OFFERS}
+    assert {bool(one) for one in shares.values()} == {True, False}
+
+
+def test_a_product_of_two_models_has_no_shares(taught):
+    told = contributions(taught(TwoStage), WHO[0], OFFERS[0])
+    assert (told.factors, told.base) == ((), told.total)
+    assert off(told.scale, told.total) == pytest.approx(told.score)
 
 
 def test_the_base_is_the_same_for_everybody(scorer):
@@ -91,4 +129,4 @@ def test_a_scorer_of_constants_has_a_base_alone(trees):
         np.zeros((4, len(trees.schema.columns)), np.float32), np.array([0, 1, 0, 0], np.int8), ["offer-0"] * 4
     )
     told = contributions(prior, WHO[0], OFFERS[0])
-    assert (told.factors, told.base) == ((), logit(told.chance))
+    assert (told.factors, told.base) == ((), logit(told.score))

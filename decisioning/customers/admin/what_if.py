@@ -8,9 +8,10 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 
+from decisioning.console import card
 from decisioning.console.tables import shown
-from decisioning.flows import otherwise
-from decisioning.learning.contributions import Contributions
+from decisioning.flows import explain, otherwise
+from decisioning.learning.contributions import LOG, LOG_ODDS, Contributions
 from decisioning.learning.schema import Column
 from decisioning.store import catalogue
 
@@ -56,6 +57,9 @@ def page(request: HttpRequest, customer: Customer, context: Mapping[str, Any]) -
             "rows": _rows(supposed),
             "left_out": max(0, len(supposed.chances) - ROWS),
             "best": supposed.chances[0].content if supposed.chances else None,
+            "noun": explain.NOUNS[_scale(supposed)],
+            "on": explain.ON[_scale(supposed)],
+            "points": "Difference" if _scale(supposed) == LOG else "Points",
             "factors": _factors(supposed.why),
             "bar": BAR,
         }
@@ -102,26 +106,31 @@ def _value(typed: str, column: Column) -> Any:
     return number
 
 
+def _scale(supposed: otherwise.Supposed) -> str:
+    return supposed.why.scale if supposed.why else LOG_ODDS
+
+
 def _rows(supposed: otherwise.Supposed) -> list[dict[str, Any]]:
+    scale = _scale(supposed)
     most = max((max(one.now, one.then) for one in supposed.chances), default=0.0) or 1.0
     return [
         {
             "content": one.content,
-            "now": f"{one.now:.2%}",
-            "then": f"{one.then:.2%}",
-            "change": f"{100 * (one.then - one.now):+.2f}" if one.then != one.now else "",
+            "now": card.said(scale, one.now),
+            "then": card.said(scale, one.then),
+            "change": f"{(one.then - one.now) * (1 if scale == LOG else 100):+.2f}" if one.then != one.now else "",
             "up": one.then > one.now,
             "rank": one.rank_then,
             "moved": one.rank_now - one.rank_then,
-            "was": round(BAR * one.now / most, 1),
-            "is": round(BAR * one.then / most, 1),
+            "was": round(BAR * max(0.0, one.now) / most, 1),
+            "is": round(BAR * max(0.0, one.then) / most, 1),
         }
         for one in supposed.chances[:ROWS]
     ]
 
 
 def _factors(why: Contributions | None) -> list[dict[str, Any]]:
-    """What speaks most for and against the best content, in log-odds."""
+    """What speaks most for and against the best content, on the scale of its score."""
     if why is None:
         return []
     labels = {name: fact.label for name, fact in catalogue.current().facts.items()}

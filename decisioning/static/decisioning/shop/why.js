@@ -58,7 +58,7 @@
       const rows = dropped.slice(0, 40).map(([name, why]) => [element("b", "", name), ` ${why}`]);
       parts.push(element("details", "", element("summary", "", `${dropped.length} not shown`), list("reasons", rows)));
     }
-    const made = unread("What it was made from"), score = staff === undefined ? null : unread("Shares of the first one's chance");
+    const made = unread("What it was made from"), score = staff === undefined ? null : unread("Shares of the first one's score");
     if (score) parts.push(score.box);
     parts.push(made.box);
     parts.push(element("p", "hint", `Policy ${answer.policy}, scorer ${decision.scorer ?? "none"}, snapshot ${decision.snapshot}.`));
@@ -89,12 +89,14 @@
 
   function shares(scores) {
     if (!scores) return [element("p", "hint", "No scorer of trees ranked here, so there are none.")];
-    const chance = (odds) => percent(1 / (1 + Math.exp(-odds)));
+    const plain = (value) => scores.scale === "logarithm" ? value.toLocaleString("en", { maximumFractionDigits: 2 }) : percent(value);
+    const usual = { "log-odds": (odds) => 1 / (1 + Math.exp(-odds)), logarithm: Math.exp, plain: (gain) => gain }[scores.scale](scores.base);
+    const on = { "log-odds": " in log-odds", logarithm: " in the natural logarithm", plain: "" }[scores.scale];
     const most = Math.max(...scores.factors.map((one) => Math.abs(one.share)), 0.001);
     const rows = scores.factors.map((one) => [factor(one, most), ` ${one.words}`]);
     const { count, share } = scores.others;
     const rest = count ? [element("p", "hint", `${count} others together: ${signed(share)}.`)] : [];
-    const sum = `On average ${chance(scores.base)}, for this customer ${percent(scores.chance)}. Shares are SHAP values in log-odds; with the average they sum to ${scores.log_odds.toFixed(2)}.`;
+    const sum = `On average ${plain(usual)}, for this customer ${plain(scores.given)}. Shares are SHAP values${on}; with the average they sum to ${scores.total.toFixed(2)}.`;
     return [element("p", "hint", sum), list("shares", rows), ...rest];
   }
 
