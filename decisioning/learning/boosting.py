@@ -95,7 +95,11 @@ class Boosted(Scorer):
         return self
 
     def grown(self, X: Matrix, y: Labels, groups: Groups, weights: Weights) -> str:
-        """LightGBM's text of as many trees as are enough."""
+        """LightGBM's text of as many trees as are enough; by the workers of a Dask cluster, where there is one."""
+        address = distributed.scheduler()
+        if address is not None and len(X) >= distributed.FEWEST_ROWS:
+            given = distributed.Given(X, y, weights, sizes(groups, self.task), self.start(X))
+            return distributed.grown(address, given, self.parameters(), self.trees_)
         booster = lightgbm.train(self.parameters(), self.rows(X, y, groups, weights), self.trees_)
         # The number of threads changes no tree; without it the text is the same for any.
         return booster.model_to_string().replace(f"[num_threads: {self.threads}]", "[num_threads: 1]")
@@ -183,17 +187,11 @@ class Boosted(Scorer):
 
 
 class Trees(Boosted):
-    """The chance of a success; grown by the workers of a Dask cluster where there is one (see `distributed`)."""
+    """The chance of a success."""
 
     kind = "trees"
     task = CHANCE
     objective, metric = "binary", "binary_logloss"
-
-    def grown(self, X: Matrix, y: Labels, groups: Groups, weights: Weights) -> str:
-        address = distributed.scheduler()
-        if address is None:
-            return super().grown(X, y, groups, weights)
-        return distributed.grown(address, X, y, self.parameters(), self.trees_, weights)
 
     def said(self, raw: Chances) -> Chances:
         return raw
