@@ -29,8 +29,10 @@ class Counted:
     def __init__(
         self, count: Count, keys: Sequence[str], beliefs: Sequence[Belief], factors: Sequence[float], width: float
     ) -> None:
-        self.make = lambda: count(keys, beliefs, factors, width)
-        self.places = {key: place for place, key in enumerate(keys)}
+        # The draws may be made slots later, when the caller's list of who is left is shorter.
+        kept = tuple(keys)
+        self.make = lambda: count(kept, beliefs, factors, width)
+        self.places = {key: place for place, key in enumerate(kept)}
         self.worth: Floats | None = None
         self.closed: dict[int, Floats] = {}
         self.scratch: Floats | None = None

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from decisioning.engine.counting import COUNTED, Counted, betas, rewards
 from decisioning.engine.resolver import resolve
+from decisioning.engine.types import RuleItem
 from decisioning.engine.work import DIVERSITY, MOST_WORK, MOST_WORK_OF_MANY, WEIGHTS, work
 from decisioning.flows.batch import BatchRequest
 from decisioning.flows.contract import DecideRequest
 from decisioning.learning.bandit import LinearBandit
 from tests.examples import examples
 
-from .builders import NOW, ask, content, customer, placement, prepared
+from .builders import NOW, ask, content, customer, placement, prepared, rule
 
 KEYS = tuple("abcdef")
 BELIEFS = ((3.0, 9.0), (2.0, 9.0), (2.0, 9.0), (1.0, 30.0), (9.0, 9.0), (2.0, 2.0))
@@ -46,11 +47,29 @@ def test_whoever_competes_in_whatever_order_it_is_what_a_count_by_hand_gives(cou
         assert list(counted.chances(keys, penalties, keep)) == by_hand(worth, keys, penalties, keep)
 
 
-def site_of(policy: str, contents: int, **dials):
+def site_of(policy: str, contents: int, *rules: RuleItem, **dials):
     learned = LinearBandit(["age"]).fit([{"age": 3}], ["c0"], [1.0]).to_bytes()
     items = tuple(content(f"c{number}") for number in range(contents))
     where = placement(policy=policy, **dials)
-    return prepared(contents=items, placements=(where,), posteriors={"hero": {"c0": (1, 9)}}, bandits={"hero": learned})
+    return prepared(
+        *rules, contents=items, placements=(where,), posteriors={"hero": {"c0": (1, 9)}}, bandits={"hero": learned}
+    )
+
+
+@pytest.mark.parametrize("name", ["thompson", "linear-thompson"])
+@pytest.mark.parametrize("first", ["remembered", "alone"])
+def test_draws_that_are_first_needed_in_a_later_slot_are_those_of_all(name, first):
+    """The first slot needs none: what it counts was counted before, or a rule leaves one content for it."""
+    show = (rule("r", 'IF NOT vip = TRUE THEN SHOW "c3"'),) if first == "alone" else ()
+    site = site_of(name, 6, *show, count=4)
+    questions = [ask(customer({"age": 4}), request_id=f"{name} {first} {number}") for number in range(30)]
+    found = [resolve(site, question, NOW) for question in questions]
+    assert {len(one.items) for one in found} == {4}
+    for one in found:
+        kept, chances = [item.content.key for item in one.items], [item.propensity for item in one.items]
+        assert len(set(kept)) == 4
+        assert all(0 < chance <= 1 for chance in chances)
+    assert [resolve(site, question, NOW) for question in questions] == found
 
 
 @pytest.mark.parametrize("name", ["thompson", "linear-thompson"])
