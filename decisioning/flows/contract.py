@@ -149,14 +149,17 @@ class Refused(Exception):
         return msgspec.json.encode({"error": {"code": self.code, "message": self.message}})
 
 
+LARGEST: Final = 10**15  # what a decision reckons with; more is no stock and no price
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # Attributes of a candidate that decisions read: what each must be, and whether a value is that.
 READ: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
-    "stock": ("a number", _number),
-    "value": ("a number that is at least 0", lambda value: _number(value) and value >= 0),
+    "stock": ("a number", lambda value: _number(value) and abs(value) <= LARGEST),
+    "value": ("a number from 0 to 10^15", lambda value: _number(value) and 0 <= value <= LARGEST),
     "tags": ("a list of texts", lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value)),
     "name": ("a text", lambda value: isinstance(value, str)),
 }

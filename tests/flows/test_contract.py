@@ -102,8 +102,10 @@ def test_candidates_of_the_caller_stand_in_place_of_the_contents(site):
     [
         ({"stock": "0"}, "'stock' must be a number, and it is \"0\""),
         ({"stock": True}, "'stock' must be a number, and it is true"),
-        ({"value": -3}, "'value' must be a number that is at least 0, and it is -3"),
-        ({"value": "x"}, "'value' must be a number that is at least 0, and it is \"x\""),
+        ({"stock": -(10**400)}, "'stock' must be a number, and it is -1000"),
+        ({"value": -3}, "'value' must be a number from 0 to 10^15, and it is -3"),
+        ({"value": "x"}, "'value' must be a number from 0 to 10^15, and it is \"x\""),
+        ({"value": 10**400}, "'value' must be a number from 0 to 10^15, and it is 1000"),
         ({"tags": "sale"}, "'tags' must be a list of texts, and it is \"sale\""),
         ({"tags": ["sale", 5]}, "'tags' must be a list of texts, and it is [\"sale\",5]"),
         ({"name": 5}, "'name' must be a text, and it is 5"),
