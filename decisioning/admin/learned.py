@@ -28,6 +28,7 @@ from . import clustering, shadowing, training
 
 CARD: Final = "card"
 GATE: Final = "gate"
+RETURNING: Final = (Artefact.Kind.SCORER, Artefact.Kind.RECALL)  # what goes back to its former one as it is
 
 
 @admin.register(Artefact)
@@ -61,7 +62,8 @@ class ArtefactAdmin(shadowing.Shadowing, training.Training, ReadOnly):
         scorer = artefact.kind == Artefact.Kind.SCORER
         beside = "end_shadow" if artefact.shadow_since else "begin_shadow"
         idle = ("activate", beside) if scorer else ("activate",)
-        used = ("rollback",) if scorer and artefact.former_id is not None else ()
+        back = artefact.kind in RETURNING and artefact.former_id is not None
+        used = ("rollback",) if back else ()
         wanted = used if artefact.active else idle
         found = super().get_actions_detail(request, object_id)
         return [each for each in found if str(each.action_name).endswith(wanted)]
@@ -130,14 +132,15 @@ class ArtefactAdmin(shadowing.Shadowing, training.Training, ReadOnly):
 
     @action(description="Go back to the former one", permissions=["activate"], icon="undo")
     def rollback(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, then put the scorer that this one replaced back to work."""
+        """Ask, then put what this one replaced back to work."""
         artefact = self.get_object(request, object_id)
-        if artefact is None or not artefact.active or artefact.former is None:
+        wanted = artefact is not None and artefact.active and artefact.kind in RETURNING
+        if artefact is None or not wanted or artefact.former is None:
             raise Http404(f"Artefact {object_id} is not in use, or it replaced nothing.")
 
         def do() -> str:
             try:
-                former = promote.rollback()
+                former = promote.rollback(artefact.kind)
             except ValueError as error:
                 raise ValidationError(str(error)) from None
             go_live(request)

@@ -23,8 +23,8 @@ def promote(number: int, note: str) -> Artefact:
     return artefact
 
 
-def rollback() -> Artefact:
-    """Put back the scorer that was used before; raises ValueError where there is none."""
-    former = artefacts.rollback(Artefact.Kind.SCORER)
+def rollback(kind: str = Artefact.Kind.SCORER) -> Artefact:
+    """Put back the scorer (or the candidate lists) that was used before; raises ValueError where there is none."""
+    former = artefacts.rollback(kind)
     log.warning("%s is used again", former)
     return former

@@ -87,7 +87,8 @@ def due(now: datetime) -> bool:
 def learn(now: datetime) -> Artefact:
     """Learn the lists from all that was touched by now, keep them and put them to work.
 
-    Raises ValueError when there are no contents.
+    Those that surely find less than popularity alone are kept and not used; why stands among their metrics. Raises
+    ValueError when there are no contents.
     """
     contents = list(Content.objects.filter(active=True).order_by("key"))
     if not contents:
@@ -96,12 +97,16 @@ def learn(now: datetime) -> Artefact:
     moment = _micros(now) + 1
     lists = recalling.learn(touches, contents, answers(), moment)
     data = lists.to_artefact()
-    metrics = _metrics(touches, contents, recalling.trial(touches, contents, moment)) | {"answers": list(lists.facts)}
+    trial = recalling.trial(touches, contents, moment)
+    metrics = _metrics(touches, contents, trial) | {"answers": list(lists.facts)}
     window = (now - REMEMBERED, now + timedelta(microseconds=1))
     kind, digest = Artefact.Kind.RECALL, candidates.digest_of(data)
     artefact = artefacts.keep(kind, data, digest, metrics, now, window=window)
-    candidates.announce(RecallItem(artefact.pk, digest))
-    artefacts.activate(artefact)
+    if trial.refusal:
+        log.warning("%s are not used: %s", artefact, trial.refusal)
+    else:
+        candidates.announce(RecallItem(artefact.pk, digest))
+        artefacts.activate(artefact)
     # They are large: a replay of a decision older than the kept ones chooses from all contents, and says it differs.
     former = Artefact.objects.filter(kind=kind, active=False).order_by("-pk").values_list("pk", flat=True)
     Artefact.objects.filter(pk__in=list(former[KEPT:])).delete()
@@ -114,7 +119,11 @@ def _metrics(touches: Touches, contents: Sequence[Content], found: recalling.Tri
         name: {"covered": one.covered, "found among 20": one.among_few, "found among 500": one.among_all}
         for name, one in found.lists.items()
     }
-    return {**told, "tested customers": found.customers, "lists": of_lists}
+    gains = {
+        f"gain of all over popularity among {n}": str(gain) for n, gain in zip((20, 500), found.gains, strict=False)
+    }
+    refused = {"refused": found.refusal} if found.refusal else {}
+    return {**told, "tested customers": found.customers, **gains, **refused, "lists": of_lists}
 
 
 def touched(contents: Sequence[Content], now: datetime) -> Touches:

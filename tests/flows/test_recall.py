@@ -13,7 +13,9 @@ from campaigns.models import Content, Placement
 from decisioning import tasks
 from decisioning.customers.models import Customer, Event, Identity
 from decisioning.engine.candidates import NO_LISTS
-from decisioning.flows import recall, rerun, spawning
+from decisioning.engine.types import RecallItem
+from decisioning.flows import promote, recall, rerun, spawning
+from decisioning.learning import recalling
 from decisioning.learning.recall import LISTS, Recall
 from decisioning.learning.touches import ADDED, BOUGHT, CLICKED, VIEWED
 from decisioning.models import Artefact, Decision, Outcome
@@ -309,3 +311,22 @@ def test_the_command_tells_what_it_learned(range_of, now, capsys):
 def test_without_contents_there_is_nothing_to_choose_from(db, now):
     with pytest.raises(ValueError, match="no active contents"):
         recall.learn(now)
+
+
+def test_refused_lists_are_kept_and_those_of_before_stay_in_use(site, range_of, now, clean_redis, monkeypatch, caplog):
+    first = recall.learn(now)
+    monkeypatch.setattr(recalling.Trial, "refusal", "they find less")
+    second = recall.learn(now + timedelta(days=1))
+    assert (Artefact.objects.get(active=True).pk, second.active) == (first.pk, False)
+    assert second.metrics["refused"] == "they find less"
+    assert "they find less" in caplog.text
+    assert not recall.due(now + timedelta(days=1, hours=1)), "it is not tried again at once"
+
+
+def test_lists_go_back_to_their_former_ones(site, range_of, now, clean_redis):
+    first, second = recall.learn(now), recall.learn(now + timedelta(days=1))
+    assert Artefact.objects.get(active=True) == second
+    assert promote.rollback(Artefact.Kind.RECALL) == first
+    assert candidates.announce(RecallItem(first.pk, first.schema_hash))
+    with pytest.raises(ValueError, match="no former recall"):
+        promote.rollback(Artefact.Kind.RECALL)

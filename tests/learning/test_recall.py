@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from decisioning.learning import recalling
 from decisioning.learning.asof import DAY
+from decisioning.learning.evaluation import Estimate
 from decisioning.learning.factors import by_taste
 from decisioning.learning.nearest import Nearest, gathered, nothing
 from decisioning.learning.packing import packed, unpacked
@@ -143,6 +144,20 @@ def test_the_trial_learns_nothing_of_what_it_asks_for():
     found = recalling.trial(touches(2, early + late), [Thing("a"), Thing("b")], NOW)
     assert found.customers == 20
     assert found.lists[PEOPLE].among_all == found.lists[TASTES].among_all == 0.0
+
+
+def test_lists_that_surely_find_less_than_popularity_are_told_why_they_are_not_used():
+    """Pairs go together for a while; then everybody turns to what is popular, and what pairs say is wrong."""
+    worse = recalling.Trial(50, {}, (Estimate(-0.2, -0.3, -0.1), Estimate(-0.1, -0.15, -0.05)))
+    assert "-20.0 % [-30.0, -10.0] among 20, -10.0 % [-15.0, -5.0] among 500" in worse.refusal
+    assert not recalling.Trial(50, {}, (worse.gains[0], Estimate(-0.1, -0.2, 0.0))).refusal, "not surely"
+    assert not recalling.Trial().refusal
+    found = recalling.trial(WORLDS, THINGS, NOW)
+    few, many = found.gains
+    assert few.value == pytest.approx(found.lists["all"].among_few - found.lists["popular"].among_few, abs=1e-3)
+    assert few.low <= few.value <= few.high
+    assert many.value == pytest.approx(found.lists["all"].among_all - found.lists["popular"].among_all, abs=1e-3)
+    assert not found.refusal
 
 
 def test_the_same_data_and_seed_give_the_same_bytes(lists):

@@ -212,7 +212,7 @@ def seen(reports: list[dict[str, Any]]) -> str:
 
 def listed(found: Artefact) -> str:
     """What the candidate lists were learned from, and how much of what customers touched next each had found."""
-    metrics = found.metrics
+    metrics, state = found.metrics, "active" if found.active else "not used"
     head = f"{'list':<10}{'covered':>9}{'of 20':>9}{'of 500':>9}"
     figures = [
         f"{name:<10}{one['covered']:>9.1%}{one['found among 20']:>9.1%}{one['found among 500']:>9.1%}"
@@ -220,10 +220,11 @@ def listed(found: Artefact) -> str:
     ]
     return "\n".join(
         [
-            f"{found} (active): {metrics['contents']:,} contents, {metrics['touches']:,} touches of"
+            f"{found} ({state}): {metrics['contents']:,} contents, {metrics['touches']:,} touches of"
             f" {metrics['customers']:,} customers",
             f"What {metrics['tested customers']:,} customers touched next, found beforehand:",
             *((head, *figures) if figures else ("nobody touched anything new yet",)),
+            *([f"Not used: {metrics['refused']}."] if metrics.get("refused") else []),
         ]
     )
 
