@@ -69,6 +69,16 @@ def propensities(prepared: Prepared, ask: Ask, now: datetime) -> list[dict[str, 
     return [chosen.chances for chosen in _fill(prepared, narrowed, scores, now).picks]
 
 
+def instead(prepared: Prepared, ask: Ask, now: datetime) -> Resolution:
+    """What stands in where `resolve` failed: the default contents, or nothing where these fail too; never raises."""
+    slot = prepared.slots[ask.placement]
+    nothing = Targeting({}, {})
+    try:
+        return _default(Narrowed(slot, ask, all_facts(prepared, ask, now), nothing), "ERROR", now)
+    except Exception:
+        return Resolution((), DEFAULT, "ERROR", slot.item.policy, basis="nothing could be decided")
+
+
 def narrow(prepared: Prepared, ask: Ask, now: datetime) -> Narrowed | Resolution:
     """Everything before the scores; the answer itself where nothing is left to be scored."""
     slot = prepared.slots[ask.placement]

@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 from ..customers.intake.strict import refuse_depth, refuse_nul, refuse_twice
 from ..engine.eligibility import next_change
 from ..engine.prepare import Prepared
-from ..engine.resolver import DEFAULT, LADDER, UNKNOWN, resolve
+from ..engine.resolver import DEFAULT, LADDER, UNKNOWN, instead, resolve
 from ..engine.types import Profile, Resolution
 from ..engine.work import MOST_WORK
 from ..models import Decision
@@ -101,8 +101,9 @@ def decide(
         capped = capped_in(rows, prepared)
         if request.mode == "execute":
             profiles.note_shown(found, capped, now)
-        # What has a cap counts each time it is shown, so no reply that shows it is given twice.
-        if found.reply_key and not request.events and not capped:
+        # What has a cap counts each time it is shown, so no reply that shows it is given twice; nor is a failure.
+        lasting = not capped and not any(row.reason == "ERROR" for row in rows)
+        if found.reply_key and not request.events and lasting:
             profiles.remember(found.reply_key, encoded, _lifetime(prepared, now, cache_seconds))
     return 200, _wrap(request, "miss", started, encoded)
 
@@ -156,17 +157,16 @@ def _core(
         decision_id = UUID(int=call.int + number)
         if key not in prepared.slots:
             errors.append(unknown(key, prepared))
-            answers.append(failed(key, decision_id, prepared))
+            answers.append(failed(key, decision_id))
             continue
         ask = asker.ask(key, count, found.profile, shown, taken)
         try:
             resolution = resolve(prepared, ask, now)
         except Exception:
-            # A decision is answered whatever happens; what happened is for the operator.
+            # A decision is answered whatever happens, and kept; what happened is for the operator.
             log.exception("placement %s could not be decided on snapshot %s", key, prepared.number)
             errors.append(ErrorItem("failed", FAILED, key))
-            answers.append(failed(key, decision_id, prepared))
-            continue
+            resolution = instead(prepared, ask, now)
         answers.append(answer_of(ask, resolution, decision_id, asker, now))
         rows.append(row_of(decision_id, prepared, ask, resolution, now, Decision.Source.API, asker.asked))
         shown = seen_too(shown, resolution.items, caps, now) if caps else shown
@@ -202,10 +202,9 @@ def as_of(profile: Profile | None, prepared: Prepared) -> AsOf:
     return AsOf(at, at, prepared.data.scorer.trained_at if prepared.scorer and prepared.data.scorer else None)
 
 
-def failed(placement: str, decision_id: UUID, prepared: Prepared) -> PlacementAnswer:
-    """What is told of a placement that could not be decided; `errors` says why."""
-    slot = prepared.slots.get(placement)
-    return PlacementAnswer(placement, str(decision_id), DEFAULT, "ERROR", slot.item.policy if slot else "", [])
+def failed(placement: str, decision_id: UUID) -> PlacementAnswer:
+    """What is told of a placement that is not there; `errors` says so."""
+    return PlacementAnswer(placement, str(decision_id), DEFAULT, "ERROR", "", [])
 
 
 def nowhere(errors: Sequence[ErrorItem]) -> Refused:

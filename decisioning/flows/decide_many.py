@@ -15,7 +15,7 @@ import msgspec
 
 from ..engine.batch import resolve_many
 from ..engine.prepare import Prepared
-from ..engine.resolver import DEFAULT, LADDER, resolve
+from ..engine.resolver import LADDER, instead, resolve
 from ..engine.types import Ask, Profile, Resolution
 from ..engine.work import MOST_WORK_OF_MANY
 from ..models import Decision
@@ -117,7 +117,7 @@ def _answered(
             continue
         errors.append(unknown(key, prepared))
         for person in people:
-            person.add(failed(key, _id(person, number), prepared))
+            person.add(failed(key, _id(person, number)))
     if len([error for error in errors if error.code == UNKNOWN_PLACEMENT]) == len(request.placements):
         raise nowhere(errors)
     answer = BatchAnswer(
@@ -155,12 +155,8 @@ def _placed(
     caps, rows = caps_of(prepared), []
     for person, ask, resolution in zip(people, asks, _resolved(prepared, asks, now), strict=True):
         decision_id = _id(person, number)
-        if resolution is None:
-            if not any(error.placement == key for error in errors):
-                errors.append(ErrorItem("failed", FAILED, key))
-            person.answer.rung = DEFAULT
-            person.add(failed(key, decision_id, prepared))
-            continue
+        if resolution.reason == "ERROR" and not any(error.placement == key for error in errors):
+            errors.append(ErrorItem("failed", FAILED, key))
         answer = person.answer
         person.add(answer_of(ask, resolution, decision_id, person.asker, now))
         person.shown = seen_too(person.shown, resolution.items, caps, now)
@@ -170,8 +166,8 @@ def _placed(
     return rows
 
 
-def _resolved(prepared: Prepared, asks: Sequence[Ask], now: datetime) -> Sequence[Resolution | None]:
-    """An answer a question; where all at once fail, each is tried alone, and None is one that fails."""
+def _resolved(prepared: Prepared, asks: Sequence[Ask], now: datetime) -> Sequence[Resolution]:
+    """An answer a question; where all at once fail, each is tried alone, and something stands in for one that fails."""
     try:
         return resolve_many(prepared, asks, now)
     except Exception:
@@ -179,12 +175,12 @@ def _resolved(prepared: Prepared, asks: Sequence[Ask], now: datetime) -> Sequenc
     return [_alone(prepared, ask, now) for ask in asks]
 
 
-def _alone(prepared: Prepared, ask: Ask, now: datetime) -> Resolution | None:
+def _alone(prepared: Prepared, ask: Ask, now: datetime) -> Resolution:
     try:
         return resolve(prepared, ask, now)
     except Exception:
         log.exception("placement %s could not be decided on snapshot %s", ask.placement, prepared.number)
-        return None
+        return instead(prepared, ask, now)
 
 
 def _id(person: _Person, number: int) -> UUID:

@@ -5,6 +5,7 @@ row, and dice are seeded by customer, request and snapshot. On the newest snapsh
 then, so that whatever differs comes from what was published since.
 """
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
@@ -22,6 +23,8 @@ from .asking import asker_of
 from .comparing import Told, brief, causes, difference, in_short, told_then
 from .contract import Candidate, DecideRequest, FilterAsk, Refused
 from .recording import row_of
+
+log = logging.getLogger(__name__)
 
 SAME, CURRENT = "same", "current"
 KEPT: Final = 3  # prepared snapshots a process keeps for explaining; each is as large as the one it decides with
@@ -48,7 +51,7 @@ def replay_of(row: Decision, which: str) -> dict[str, Any]:
     """The same for a row in hand."""
     then = snapshot_of(row) if which == SAME else _if_kept(row)
     now = then if which == SAME and then else _newest(then)
-    before, after = _told_of(row, row), _again(row, now)
+    before, after = _told_of(row, row), _tried(row, now)
     changes = difference(before, after)
     if after is None:
         changes["placement"] = {"then": row.placement, "now": None}
@@ -65,6 +68,18 @@ def replay_of(row: Decision, which: str) -> dict[str, Any]:
         "changes": changes,
         "causes": causes(then.data, now.data, row.placement, partial(_differs, row, before)) if then else None,
     }
+
+
+def _tried(row: Decision, prepared: Prepared) -> Told | None:
+    """What would be told now; raises Refused where it cannot be decided."""
+    try:
+        return _again(row, prepared)
+    except Refused:
+        raise
+    except Exception:
+        log.exception("decision %s could not be decided again on snapshot %s", row.pk, prepared.number)
+        text = f"It could not be decided again on snapshot {prepared.number}; the server's log says why."
+        raise Refused(409, "not_decided", text) from None
 
 
 def _again(row: Decision, prepared: Prepared) -> Told | None:
@@ -167,6 +182,10 @@ def once_more(row: Decision) -> Again:
         ask, resolution = rerun(row, prepared)
     except Refused as refused:
         return Again(row, note=refused.message)
+    except Exception:
+        # The page and the call that explain a decision show what the row holds, whatever else fails.
+        log.exception("decision %s could not be decided again", row.pk)
+        return Again(row, note="It could not be decided again; the server's log says why.")
     if row.whole:
         same = not difference(_told_of(row, row), _told(row, prepared, ask, resolution))
         return Again(row, prepared, ask, resolution if same else None, "" if same else _why_other(row))

@@ -16,6 +16,9 @@ from redis.retry import Retry
 from campaigns.models import Content, Placement
 from decisioning.api import doors
 from decisioning.flows import decide as deciding
+from decisioning.flows import decide_many, rerun
+from decisioning.flows.contract import Refused
+from decisioning.flows.explain import explain_row
 from decisioning.models import Artefact, Decision
 from decisioning.store import ledger as ledgers
 from decisioning.store import profiles, publishing, snapshot
@@ -216,7 +219,9 @@ def test_somebody_who_cannot_be_looked_up_is_not_called_unknown(site, refusing, 
     assert Decision.objects.get().customer_key == "c-1"
 
 
-def test_a_placement_that_cannot_be_decided_is_named_and_spoils_no_other(site, monkeypatch):
+@pytest.fixture
+def failing(site, monkeypatch):
+    """The placement hero, which has a default content, cannot be decided; side can."""
     Placement.objects.create(key="side", name="Side", count=1, policy="greedy")
     site.publish()
     real = deciding.resolve
@@ -226,12 +231,46 @@ def test_a_placement_that_cannot_be_decided_is_named_and_spoils_no_other(site, m
             raise RuntimeError("a defect")
         return real(prepared, ask, now)
 
-    monkeypatch.setattr(deciding, "resolve", resolve)
+    for module in (deciding, decide_many, rerun):
+        monkeypatch.setattr(module, "resolve", resolve)
+    monkeypatch.setattr(decide_many, "resolve_many", lambda site, asks, now: [resolve(site, one, now) for one in asks])
+    return monkeypatch
+
+
+def test_a_placement_that_cannot_be_decided_shows_its_defaults_and_spoils_no_other(site, failing):
     both = site.decide(placements=["hero", "side"])
     assert [(one["key"], one["reason"]) for one in both["placements"]] == [("hero", "ERROR"), ("side", "RANKED")]
-    assert both["placements"][0]["items"] == []
+    assert [item["id"] for item in both["placements"][0]["items"]] == ["default"]
     assert (both["errors"][0]["code"], both["errors"][0]["placement"]) == ("failed", "hero")
-    assert site.decide()["rung"] == "default"
+    again = site.decide()
+    assert (again["rung"], again["cache"]) == ("default", "miss"), "a failure is not remembered"
+    assert site.decide()["cache"] == "miss"
+
+
+def test_what_could_not_be_decided_is_in_the_ledger_and_can_be_looked_at(site, failing):
+    answer = site.decide()
+    status, many = site.post("/v1/decide/batch", {"customer_ids": ["c-1"], "placements": ["hero"]})
+    assert (status, [one["placements"][0]["reason"] for one in many["decisions"]]) == (200, ["ERROR"])
+    assert [error["code"] for error in many["errors"]] == ["failed"]
+    site.ledger.flush()
+    assert set(Decision.objects.values_list("reason", flat=True)) == {"ERROR"}
+    assert Decision.objects.count() == 2
+    row = Decision.objects.get(pk=answer["placements"][0]["decision_id"])
+    told = explain_row(row)
+    assert told["items"][0]["key"] == "default"
+    assert "could not be decided again" in told["decided_again"]["note"]
+    for which in ("same", "current"):
+        with pytest.raises(Refused, match="could not be decided again on snapshot") as refused:
+            rerun.replay_of(row, which)
+        assert refused.value.status == 409
+
+
+def test_where_the_defaults_fail_too_the_placement_is_empty(site, failing):
+    def broken(*terms):
+        raise RuntimeError("another defect")
+
+    failing.setattr("decisioning.engine.resolver.eligible", broken)
+    assert site.decide()["placements"][0]["items"] == []
 
 
 def test_a_full_ledger_drops_the_oldest_and_counts_them(site):
