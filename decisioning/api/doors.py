@@ -100,13 +100,14 @@ def _asked(
 ) -> tuple[int, bytes]:
     """What the flow behind a path answers."""
     now = clock.now()
+    reads = key is not None and may(key.scopes, "read")
     if isinstance(body, BatchRequest):
-        return decide_many(body, prepared, of_batches(), ledger, now, stages)
+        return decide_many(body, prepared, of_batches(), ledger, now, stages, reads)
     if path == OUTCOMES:
         return take_outcome(body, now, ledger.count, key.prefix if key else "")
     origin = origin_of(headers) if places.wanted() else NOWHERE
     tells = key is not None and may(key.scopes, "track")
-    return decide(body, prepared, shared(), ledger, now, settings.REPLY_CACHE_SECONDS, origin, stages, tells)
+    return decide(body, prepared, shared(), ledger, now, settings.REPLY_CACHE_SECONDS, origin, stages, tells, reads)
 
 
 def _counted(path: str, key: Key) -> Headers:

@@ -28,6 +28,7 @@ from ..store.ledger import Ledger
 from ..store.profiles import Found, Profiles, Showing
 from ..store.snapshot import age_seconds
 from .asking import CUSTOMER, Asker, Shown, asker_of, caps_of, longest_cap, refuse_too_much, seen_too, wanted
+from .batch import BatchRequest
 from .contract import (
     MAX_BODY,
     Answer,
@@ -47,8 +48,10 @@ from .timing import Stages
 log = logging.getLogger(__name__)
 
 Asking = TypeVar("Asking", bound=Any)
+Question = TypeVar("Question", DecideRequest, BatchRequest)
 
 UNKNOWN_PLACEMENT = "unknown_placement"
+UNEXPLAINED = "This API key may not 'read', so nothing is explained. Ask from a server, with a key that may."
 UNREACHABLE, INCOMPLETE = "profiles unreachable", "profiles incomplete"
 FAILED = "It could not be decided; the server's log says why."
 
@@ -67,14 +70,17 @@ def decide(
     origin: Origin = NOWHERE,
     stages: Stages | None = None,
     may_tell: bool = True,
+    may_read: bool = True,
 ) -> tuple[int, bytes]:
     """Answer one request whose key was already accepted. Errors are bodies too; nothing is raised.
 
-    `stages` is told when each ends; `may_tell` is whether the key allows events to come with the question.
+    `stages` is told when each ends; `may_tell` is whether the key allows events to come with the question, `may_read`
+    whether it may be told what is known of a customer.
     """
     started, stages = time.perf_counter(), stages or Stages()
     try:
         request = placed(read(body), origin)
+        request, untold = explaining(request, may_read)
         if request.events and not may_tell:
             raise Refused(403, "wrong_scope", "This API key may not 'track', so no events may come with the question.")
         if prepared is None:
@@ -83,10 +89,11 @@ def decide(
         asker = asker_of(request, prepared)
         refuse_too_much(asker, prepared, MOST_WORK)
         refused = take_first(request, asker.names, profiles, now) if request.events else []
+        refused += untold
         stages.mark("read")
         found = _find(profiles, request, asker, prepared, now)
         stages.mark("profile")
-        if found.reply is not None and not request.dry_run and not request.events:
+        if found.reply is not None and not request.dry_run and not request.events and not untold:
             ledger.answered("hit", now)
             return 200, _wrap(request, "hit", started, found.reply)
         core, rows = _core(prepared, request, asker, found, now, refused)
@@ -103,9 +110,19 @@ def decide(
             profiles.note_shown(found, capped, now)
         # What has a cap counts each time it is shown, so no reply that shows it is given twice; nor is a failure.
         lasting = not capped and not any(row.reason == "ERROR" for row in rows)
-        if found.reply_key and not request.events and lasting:
+        if found.reply_key and not request.events and not untold and lasting:
             profiles.remember(found.reply_key, encoded, _lifetime(prepared, now, cache_seconds))
     return 200, _wrap(request, "miss", started, encoded)
+
+
+def explaining(request: Question, may_read: bool) -> tuple[Question, list[ErrorItem]]:
+    """The question without `explain` where the key may not read, and what is said of that.
+
+    The values that rules were tested on are what is known of the customer; a key in a page is in anybody's hands.
+    """
+    if may_read or not request.explain:
+        return request, []
+    return msgspec.structs.replace(request, explain=False), [ErrorItem("wrong_scope", UNEXPLAINED)]
 
 
 def read(body: bytes) -> DecideRequest:

@@ -34,6 +34,7 @@ from .decide import (
     call_id,
     capped_in,
     decoded,
+    explaining,
     failed,
     missing,
     nowhere,
@@ -55,13 +56,16 @@ def decide_many(
     ledger: Ledger,
     now: datetime,
     stages: Stages | None = None,
+    may_read: bool = True,
 ) -> tuple[int, bytes]:
     """Answer one request whose key was already accepted. Errors are bodies too; nothing is raised."""
     started, stages = time.perf_counter(), stages or Stages()
     try:
         if prepared is None:
             raise Refused(503, "unavailable", "This process has no snapshot yet. Try again shortly.")
+        request, untold = explaining(request, may_read)
         answer, rows = _answered(prepared, request, profiles, now)
+        answer.errors += untold
     except Refused as error:
         return error.status, error.body()
     stages.mark("resolve")

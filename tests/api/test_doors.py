@@ -114,3 +114,30 @@ def test_the_schema_is_valid_and_complete():
     assert {"/v1/decide", "/v1/outcomes", "/v1/batch", "/v1/decisions/{decision_id}"} <= set(paths)
     body = paths["/v1/decide"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert "placements" in body["properties"]
+
+
+@pytest.mark.parametrize("path", ["/v1/decide", "/v1/decide/batch"])
+def test_a_key_that_may_not_read_is_told_nothing_of_what_is_known_of_a_customer(site, path):
+    site.rule("adults", 'IF age > 18 THEN HIDE "apple"')
+    _, page = keys.create("page", ["decide", "track"], origins=["https://shop.example"])
+    site.publish()
+    who = {"customer_ids": ["c-1"]} if path.endswith("batch") else {"customer_id": "c-1"}
+    asked = json.dumps({**who, "placements": ["hero"], "request_id": "r"}).encode()
+    explained = json.dumps({**who, "placements": ["hero"], "request_id": "r", "explain": True}).encode()
+    whole, bare = (
+        Client().post(path, explained, "application/json", headers={"x-api-key": key}) for key in (site.key, page)
+    )
+    plain = Client().post(path, asked, "application/json", headers={"x-api-key": page})
+    assert (whole.status_code, bare.status_code, plain.status_code) == (200, 200, 200)
+    told, untold, simple = (
+        one.json().get("decisions", [one.json()])[0]["placements"][0] for one in (whole, bare, plain)
+    )
+    assert '"value": 30' in json.dumps(told["rules"])
+    assert "apple" in told["dropped"]
+    assert "30" not in json.dumps(untold["rules"])
+    assert untold.get("dropped", {}) == {}
+    assert [item["id"] for item in untold["items"]] == ["banana"], "it is decided all the same"
+    assert untold["rules"] == simple["rules"]
+    assert [error["code"] for error in bare.json()["errors"]] == ["wrong_scope"]
+    assert "may not 'read'" in bare.json()["errors"][0]["message"]
+    assert plain.json()["errors"] == whole.json()["errors"] == []
