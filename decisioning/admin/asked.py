@@ -22,6 +22,7 @@ from decisioning.customers.models import Customer, Identity
 from decisioning.engine.resolver import DEFAULT
 from decisioning.models import Decision
 from decisioning.store.limiting import OutOfTime
+from decisioning.store.whose import keys_of
 from rules.models import Rule
 
 PAGE: Final = 50
@@ -173,14 +174,18 @@ def narrowed(said: dict[str, Any]) -> tuple[QuerySet[Decision], bool]:
 
 
 def of_customer(term: str) -> Q:
-    """A customer's decisions by key or any identifier, with those of everybody who is one with them."""
+    """A customer's decisions by key or any identifier, with those of everybody who is one with them.
+
+    Those of before anybody knew them are theirs too.
+    """
     forms = forms_of(term)
     named = Identity.objects.filter(value__in=forms).values_list("customer_id", flat=True)
     keyed = Customer.objects.filter(key__in=forms).values_list("pk", flat=True)
     ids = sorted({one for pk in {*named, *keyed} for one in members_of(pk)})
-    if len(ids) == 1:
-        return Q(customer_id=ids[0])
-    return Q(customer_id__in=ids) if ids else Q(customer_key__in=[*forms, *(ANONYMOUS + form for form in forms)])
+    if not ids:
+        return Q(customer_key__in=[*forms, *(ANONYMOUS + form for form in forms)])
+    known = Q(customer_id=ids[0]) if len(ids) == 1 else Q(customer_id__in=ids)
+    return known | Q(customer_id__isnull=True, customer_key__in=keys_of(ids))
 
 
 def _about(term: str) -> tuple[Q, bool]:

@@ -23,6 +23,7 @@ from ..learning.attribution import HALF_LIFE_HOURS, MOST_TOUCHES, Conversion, Re
 from ..models import Statistic
 from ..models.decisions import TOLERANCE
 from .limiting import OutOfTime, until
+from .whose import WHOSE
 
 By = Literal["content", "placement", "campaign", "rule"]
 Seen = Literal["shown", "clicked"]
@@ -38,17 +39,18 @@ CHANNELS: Final[dict[str, str]] = {
  WITH ORDINALITY AS r(value, place) WHERE r.value ->> 'matched' = 'true' ORDER BY r.place LIMIT 1), '')""",
 }
 # Who somebody turned out to be; whom nobody knows is known by what they called themselves, or by the decision alone.
-ROWS: Final = """
-SELECT coalesce(coalesce(c.merged_into_id, d.customer_id)::text, 'k' || nullif(d.customer_key, ''), 'd' || d.id) AS who,
+ROWS: Final = f"""
+SELECT coalesce(coalesce(c.merged_into_id, c.id)::text, 'k' || nullif(d.customer_key, ''), 'd' || d.id) AS who,
        o.decision_id, o.content, o.kind, extract(epoch FROM o.at)::float8,
-       extract(epoch FROM d.at)::float8, coalesce(d.windows[3], p.window_hours)::float8, o.value, {channel}
+       extract(epoch FROM d.at)::float8, coalesce(d.windows[3], p.window_hours)::float8, o.value, {{channel}}
 FROM decisioning_outcome o
 JOIN decisioning_decision d ON d.id = o.decision_id
 LEFT JOIN campaigns_placement p ON p.key = d.placement
-LEFT JOIN customers_customer c ON c.id = d.customer_id
-WHERE o.at >= %s AND o.at < %s AND (o.kind = 'conversion' OR decisioning_in_time(d.windows, o.kind, d.at, o.at)) {also}
+LEFT JOIN customers_customer c ON c.id = {WHOSE}
+WHERE o.at >= %s AND o.at < %s
+AND (o.kind = 'conversion' OR decisioning_in_time(d.windows, o.kind, d.at, o.at)) {{also}}
 ORDER BY who, o.at, o.kind = 'conversion', o.id
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)

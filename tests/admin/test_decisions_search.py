@@ -84,6 +84,16 @@ def test_somebody_anonymous_is_found_by_the_id_they_came_with(browser: Client, s
     assert found(browser, customer="abc") == [9]
 
 
+def test_what_was_decided_before_anybody_knew_a_customer_is_found_with_theirs(
+    browser: Client, shop: dict[str, Any]
+) -> None:
+    another(shop, 9, customer_key="anonymous:abc", customer_id=None)
+    another(shop, 10, customer_key="hh-1", customer_id=None)
+    another(shop, 11, customer_key="anonymous:of-others", customer_id=None)
+    Identity.objects.create(customer=shop["customers_customer"], kind="anonymous_id", value="abc")
+    assert found(browser, customer="hh-1") == found(browser, customer="abc") == [7, 9, 10]
+
+
 def test_pages_follow_each_other_without_gap_or_repeat(browser: Client, shop: dict[str, Any], monkeypatch: Any) -> None:
     monkeypatch.setattr(asked, "PAGE", 4)
     for number in range(20, 33):

@@ -10,6 +10,7 @@ from django.test import Client
 
 from decisioning.api import reading, views
 from decisioning.config import wsgi
+from decisioning.store import keys
 
 from ..flows.conftest import *  # noqa: F403  (the same small site)
 

@@ -15,7 +15,7 @@ from django.test import Client
 from campaigns.models import Placement
 from decisioning.api import reading
 from decisioning.config import clock
-from decisioning.customers.models import Customer
+from decisioning.customers.models import Customer, Identity
 from decisioning.flows.credit import TooLong, report_of
 from decisioning.models import Decision, Outcome
 from decisioning.store import attributing
@@ -78,6 +78,21 @@ def test_a_conversion_is_shared_among_what_the_person_saw_under_all_their_identi
     assert report.values["linear"] == {"a": 5, "b": 5}
     assert (report.values["first"], report.values["last"]) == ({"a": 10, "b": 0}, {"a": 0, "b": 10})
     assert (report.customers, report.converted) == (2, 2)
+
+
+@pytest.mark.parametrize("seen_as", ["anonymous:a-1", "kept", "email:ann@example.org"])
+def test_what_somebody_saw_before_anybody_knew_them_counts_once_it_is_known_who_that_was(history, seen_as):
+    kept = Customer.objects.get(key="kept")
+    stranger = decide(9, None, "c", 15, customer_key=seen_as)
+    follow(stranger, "impression", 15)
+    credited = {key for key, value in attributed(Asked(*SPAN)).values["linear"].items() if value}
+    assert ("c" in credited) == (seen_as == "kept"), "nobody knows yet whom the other names are of"
+    Identity.objects.create(customer=kept, kind="anonymous_id", value="a-1")
+    Identity.objects.create(customer=Customer.objects.get(key="merged"), kind="email", value="ann@example.org")
+    Identity.objects.create(customer=Customer.objects.create(key="other"), kind="anonymous_id", value="a-2")
+    report = attributed(Asked(*SPAN))
+    assert report.values["linear"] == pytest.approx({"a": 10 / 3, "b": 10 / 3, "c": 10 / 3})
+    assert report.customers == 2
 
 
 def test_what_comes_after_its_window_is_kept_and_said_to_be_unattributed(history):

@@ -11,7 +11,7 @@ from typing import Final
 
 from django.db import connection
 
-from ..models import Customer, Merge
+from ..models import Customer, Identity, Merge
 from .components import Component
 from .evidence import Code, Groups, Node
 from .family import hand_down_refusals
@@ -130,13 +130,21 @@ def _merge(loser: int, winner: int, link: int | None, found: Groups, now: dateti
 
 
 def _units(component: Component, heirs: Heirs, nodes: dict[int, Node], rows: dict[int, Customer]) -> dict[int, str]:
-    """Customer id -> what chances draw by: the key of whom of the group was seen first, the stronger at one moment."""
+    """Customer id -> what chances draw by: the key of whom of the group was seen first.
+
+    At one moment that is the visitor without a name, whom pages may have asked decisions for before anything was told
+    of them; else the stronger.
+    """
     first: dict[int, Node] = {}
     for pk in component.core:
         node, head = nodes[pk], heirs.of[pk]
-        if head not in first or (node.first_at, node.order) < (first[head].first_at, first[head].order):
+        if head not in first or _met(node) < _met(first[head]):
             first[head] = node
     return {head: _key(node, rows.get(heirs.homes.get(node.id, 0))) for head, node in first.items()}
+
+
+def _met(node: Node) -> tuple[datetime, bool, tuple[int, datetime, str]]:
+    return node.first_at, node.kind != Identity.Kind.ANONYMOUS, node.order
 
 
 def _key(node: Node, home: Customer | None) -> str:
