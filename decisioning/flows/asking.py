@@ -186,6 +186,14 @@ caps_of = OfSnapshot(
 )
 
 
+# How often each may be seen, in how many hours.
+limits_of = OfSnapshot(
+    lambda prepared: {
+        one.key: (one.cap_count, one.cap_hours) for one in prepared.data.contents if one.cap_count is not None
+    }
+)
+
+
 def seen_too(shown: Shown, items: Iterable[Item], caps: Mapping[str, float], now: datetime) -> Shown:
     """What the customer has seen once these are shown too: later placements of the same call keep to caps as well."""
     new = [item.content.key for item in items if item.content.key in caps]

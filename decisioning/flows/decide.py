@@ -8,6 +8,7 @@ with the question are stored first, and that asks the database.
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
 from hashlib import blake2b
@@ -27,7 +28,18 @@ from ..models import Decision
 from ..store.ledger import Ledger
 from ..store.profiles import Found, Profiles, Showing
 from ..store.snapshot import age_seconds
-from .asking import CUSTOMER, Asker, Shown, asker_of, caps_of, longest_cap, refuse_too_much, seen_too, wanted
+from .asking import (
+    CUSTOMER,
+    Asker,
+    Shown,
+    asker_of,
+    caps_of,
+    limits_of,
+    longest_cap,
+    refuse_too_much,
+    seen_too,
+    wanted,
+)
 from .batch import BatchRequest
 from .contract import (
     MAX_BODY,
@@ -51,6 +63,7 @@ Asking = TypeVar("Asking", bound=Any)
 Question = TypeVar("Question", DecideRequest, BatchRequest)
 
 UNKNOWN_PLACEMENT = "unknown_placement"
+TRIES = 5  # of a call that meets others of the same customer over contents with a cap
 UNEXPLAINED = "This API key may not 'read', so nothing is explained. Ask from a server, with a key that may."
 UNREACHABLE, INCOMPLETE = "profiles unreachable", "profiles incomplete"
 FAILED = "It could not be decided; the server's log says why."
@@ -97,6 +110,10 @@ def decide(
             ledger.answered("hit", now)
             return 200, _wrap(request, "hit", started, found.reply)
         core, rows = _core(prepared, request, asker, found, now, refused)
+        capped = capped_in(rows, prepared)
+        if request.mode == "execute":
+            decided = core, rows, capped
+            core, rows, capped = _admitted(profiles, prepared, request, asker, found, now, decided, refused)
     except Refused as error:
         return error.status, error.body()
     stages.mark("resolve")
@@ -105,9 +122,6 @@ def decide(
         ledger.answered("miss", now)
         for row in rows:
             ledger.append(row, prepared.slots[row.placement].item.ledger_share)
-        capped = capped_in(rows, prepared)
-        if request.mode == "execute":
-            profiles.note_shown(found, capped, now)
         # What has a cap counts each time it is shown, so no reply that shows it is given twice; nor is a failure.
         lasting = not capped and not any(row.reason == "ERROR" for row in rows)
         if found.reply_key and not request.events and not untold and lasting:
@@ -123,6 +137,39 @@ def explaining(request: Question, may_read: bool) -> tuple[Question, list[ErrorI
     if may_read or not request.explain:
         return request, []
     return msgspec.structs.replace(request, explain=False), [ErrorItem("wrong_scope", UNEXPLAINED)]
+
+
+Decided = tuple[Core, list[Decision], list[Showing]]
+
+
+def _admitted(
+    profiles: Profiles,
+    prepared: Prepared,
+    request: DecideRequest,
+    asker: Asker,
+    found: Found,
+    now: datetime,
+    decided: Decided,
+    refused: list[ErrorItem],
+) -> Decided:
+    """The decisions once what they show of contents with a cap is noted.
+
+    Calls of one customer at one moment read the same; where another was first, the content is seen as often as it may
+    be, and the question is decided once more without it.
+    """
+    core, rows, capped = decided
+    limits, seen = limits_of(prepared), found
+    for _ in range(TRIES):
+        full = profiles.note_shown(found, capped, limits, now)
+        if not full:
+            return core, rows, capped
+        seen = replace(seen, shown={**seen.shown, **{key: [now] * limits[key][0] for key in full}})
+        core, rows = _core(prepared, request, asker, seen, now, refused)
+        capped = capped_in(rows, prepared)
+    # Each try has at least one content less; whoever meets so many others at once is shown nothing with a cap.
+    seen = replace(seen, shown={**seen.shown, **{key: [now] * most for key, (most, _) in limits.items()}})
+    core, rows = _core(prepared, request, asker, seen, now, refused)
+    return core, rows, capped_in(rows, prepared)
 
 
 def read(body: bytes) -> DecideRequest:
@@ -164,6 +211,7 @@ def _core(
     answers: list[PlacementAnswer] = []
     rows: list[Decision] = []
     errors = list(refused)
+    asker.complaints.clear()
     away = away_of(found.reachable, found.complete)
     degraded = list(away)
     call = call_id()

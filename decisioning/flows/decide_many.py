@@ -6,7 +6,7 @@ is asked once for all. The ledger gets a row for each decision, so a call is bou
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -115,9 +115,11 @@ def _answered(
     people = [_person(first.for_another(key), customer, seen, found, prepared) for key, customer in known.items()]
     rows: list[Decision] = []
     errors: list[ErrorItem] = []
+    latest: dict[int, Shown] = {}
     for number, (key, count) in enumerate(wanted(request.placements), start=1):
         if key in prepared.slots:
-            rows += _placed(prepared, people, key, count, number, now, errors)
+            for some in _rounds(people, prepared, latest):
+                rows += _placed(prepared, some, key, count, number, now, errors)
             continue
         errors.append(unknown(key, prepared))
         for person in people:
@@ -135,6 +137,31 @@ def _answered(
         errors=errors,
     )
     return answer, rows
+
+
+def _rounds(people: list[_Person], prepared: Prepared, latest: dict[int, Shown]) -> Iterator[list[_Person]]:
+    """All at once; where there are caps, ids of one customer one after the other.
+
+    Each knows what was shown to the one before: `latest`, by the customer's id.
+    """
+    if not caps_of(prepared):
+        yield people
+        return
+    left = people
+    while left:
+        now, later, met = list[_Person](), list[_Person](), set[int]()
+        for person in left:
+            pk = person.customer.id if person.customer else None
+            if pk is not None and pk in met:
+                later.append(person)
+                continue
+            if pk is not None:
+                met.add(pk)
+                person.shown = latest.get(pk, person.shown)
+            now.append(person)
+        yield now
+        latest |= {person.customer.id: person.shown for person in now if person.customer}
+        left = later
 
 
 def _person(

@@ -48,8 +48,33 @@ local key = 'reply:' .. id .. ':' .. profile[2] .. ':' .. seen .. ':' .. ARGV[1]
 return {ready, profile[1], redis.call('GET', key), key, shown, who, redis.call('GET', 'scores:' .. id)}
 """
 
+# KEYS: a customer's contacts. ARGV: now, how long contacts are kept, then for each content its name, how often it may
+# be seen, since when that counts, and how many members follow, which show it. Others may have shown it since it was
+# read: then nothing is noted, and the answer is which of them were seen as often as they may be.
+ADMIT = """
+local full, news, at = {}, {}, 3
+while at <= #ARGV do
+    local what, most, since, count = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], tonumber(ARGV[at + 3])
+    local seen, mine = 0, {}
+    for n = 1, count do mine[ARGV[at + 3 + n]] = true end
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], since, '+inf')) do
+        local kind, _, shown = string.match(member, '^([^\\31]*)\\31([^\\31]*)\\31([^\\31]*)')
+        if kind == 'c' and shown == what and not mine[member] then seen = seen + 1 end
+    end
+    if seen + count > most then full[#full + 1] = what end
+    for member in pairs(mine) do news[#news + 1] = member end
+    at = at + 4 + count
+end
+if #full > 0 then return full end
+for _, member in ipairs(news) do redis.call('ZADD', KEYS[1], ARGV[1], member) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return full
+"""
+
 LONGEST_CAP = 366 * 86_400  # seconds
 Showing = tuple[str, UUID]  # a content, and the decision that showed it
+Cap = tuple[int, float]  # how often a content may be seen, in how many hours
 AT_ONCE = 1_000  # customers of a batch that are read in one go, each with the client's whole patience
 
 _decoder = msgspec.msgpack.Decoder(Profile)
@@ -83,7 +108,7 @@ class Profiles:
     def __init__(self, client: redis.Redis, *, lenient: bool = True) -> None:
         self.client = client
         self.breaker = Breaker(lenient=lenient)
-        self._read = client.register_script(READ)
+        self._read, self._admit = client.register_script(READ), client.register_script(ADMIT)
 
     def find(self, kind: str, value: str, digest: str) -> Found:
         """The customer behind an identity, and the reply to an identical request if one is cached."""
@@ -105,18 +130,27 @@ class Profiles:
         seen = moments_of(list(zip(shown[::2], map(float, shown[1::2]), strict=True))) if shown else {}
         return Found(profile, reply, key.decode() if key else None, True, bool(ready), seen, who.decode())
 
-    def note_shown(self, found: Found, showings: Collection[Showing], now: datetime) -> None:
-        """These contents with a cap were shown by these decisions; what no cap looks at any more is forgotten."""
+    def note_shown(
+        self, found: Found, showings: Collection[Showing], caps: Mapping[str, Cap], now: datetime
+    ) -> frozenset[str]:
+        """Note that these contents with a cap are shown by these decisions; what no cap looks at any more is forgotten.
+
+        Those which others have shown meanwhile as often as they may be come back, and then nothing was noted.
+        """
         if not showings or not found.shown_key or not self.breaker.closed():
-            return
-        pipe = self.client.pipeline(transaction=False)
-        pipe.zadd(found.shown_key, {member_of(WEB, *showing): now.timestamp() for showing in showings})
-        pipe.zremrangebyscore(found.shown_key, "-inf", now.timestamp() - LONGEST_CAP)
-        pipe.expire(found.shown_key, LONGEST_CAP)
+            return frozenset()
+        members: dict[str, list[str]] = {}
+        for content, decision in showings:
+            members.setdefault(content, []).append(member_of(WEB, content, decision))
+        words: list[str | float] = [now.timestamp(), LONGEST_CAP]
+        for content, mine in members.items():
+            most, hours = caps[content]
+            words += [content, most, f"({now.timestamp() - 3600 * hours}", len(mine), *mine]
         try:
-            pipe.execute()
+            return frozenset(one.decode() for one in self._admit(keys=[found.shown_key], args=words))
         except redis.RedisError:
             self.breaker.trip()
+            return frozenset()
 
     def find_many(self, keys: Sequence[str]) -> Many:
         """Customers by their keys. Once Redis has not answered in time, nobody waits for the rest of them."""

@@ -1,6 +1,7 @@
 """Caps hold whatever is asked: several placements of a call, singles and batches by turns, and the reply cache."""
 
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -12,7 +13,7 @@ from decisioning.config import clock
 from decisioning.customers.models import Customer
 from decisioning.flows.rerun import SAME, replay_of
 from decisioning.models import Decision
-from decisioning.store import publishing
+from decisioning.store import profiles, publishing
 
 CAPS = {"apple": (2, 1.0), "banana": (1, 0.5), "default": (3, 2.0)}
 
@@ -85,3 +86,55 @@ def test_no_sequence_of_calls_shows_a_content_more_often_than_its_cap(capped, mo
     for (_, content), moments in seen.items():
         count, hours = CAPS[content]
         assert max(sum(at - timedelta(hours=hours) < other <= at for other in moments) for at in moments) == count
+
+
+def test_calls_of_one_customer_at_one_moment_keep_to_caps_together(capped, monkeypatch):
+    """Each call meets another that reads what it read and is first: what is full by then is decided without."""
+    told: list[list[list[str]]] = []
+    admit = profiles.Profiles.note_shown
+
+    def meet(self, found, showings, caps, now):
+        if len(told) < 3 and not meeting:
+            meeting.append(True)
+            told.append(shown(capped.decide(placements=["hero"])))
+            meeting.clear()
+        return admit(self, found, showings, caps, now)
+
+    meeting: list[bool] = []
+    monkeypatch.setattr(profiles.Profiles, "note_shown", meet)
+    for _ in range(3):
+        told.append(shown(capped.decide(placements=["hero"])))
+    everything = [key for answer in told for part in answer for key in part]
+    for key, (most, _) in CAPS.items():
+        assert everything.count(key) <= most
+    assert everything.count("apple") == 2, "what may still be seen is shown"
+    capped.ledger.flush()
+    rows = list(Decision.objects.order_by("pk"))
+    assert sorted(item["key"] for row in rows for item in row.items) == sorted(everything), (
+        "what was not shown is not kept"
+    )
+    assert all(replay_of(row, SAME)["identical"] for row in rows)
+
+
+def test_where_too_many_meet_nothing_with_a_cap_is_shown(capped, monkeypatch):
+    monkeypatch.setattr(profiles.Profiles, "note_shown", lambda self, found, showings, caps, now: frozenset(["apple"]))
+    answer = capped.decide(placements=["hero"])
+    assert (shown(answer), answer["placements"][0]["reason"]) == ([[]], "CAPPED")
+
+
+def test_many_at_once_from_several_threads_never_exceed_a_cap(capped):
+    def ask(number: int) -> list[str]:
+        return [key for part in shown(capped.decide(request_id=f"t-{number}")) for key in part]
+
+    with ThreadPoolExecutor(8) as pool:
+        everything = [key for keys in pool.map(ask, range(40)) for key in keys]
+    assert {key: everything.count(key) for key in CAPS} == {key: most for key, (most, _) in CAPS.items()}
+
+
+def test_ids_of_one_customer_in_a_batch_keep_to_caps_together(capped):
+    one, other = Customer.objects.get(key="b-0"), Customer.objects.get(key="b-1")
+    Customer.objects.filter(pk=other.pk).update(merged_into=one)
+    publishing.publish([one.pk, other.pk])
+    answer = capped.post("/v1/decide/batch", {"customer_ids": ["b-0", "b-1"], "placements": ["hero", "hero"]})[1]
+    everything = [key for decision in answer["decisions"] for part in shown(decision) for key in part]
+    assert (everything.count("apple"), everything.count("banana")) == (2, 1)
