@@ -6,7 +6,8 @@ at the deadline, and what could not be finished is cut off. What a cut-off commi
 to repeat it.
 
 After a failure a gate lets one caller at a time try again, and no sooner than after a pause, so that a dead database
-costs one thread, not all.
+costs one thread, not all. Whoever comes while one tries waits a moment for what comes of it: of a crowd at a database
+that is back only few are turned away.
 """
 
 import select
@@ -22,6 +23,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 PAUSE_SECONDS = 0.5
+MOMENT_SECONDS = 0.1  # that a caller waits for another's trial
 
 _local = threading.local()
 
@@ -33,10 +35,14 @@ def remaining() -> float | None:
 
 
 class Gate:
-    """Open while things go well; after a failure it lets one through at a time, not before `pause` seconds."""
+    """Open while things go well; after a failure it lets one through at a time, not before `pause` seconds.
 
-    def __init__(self, pause: float = PAUSE_SECONDS) -> None:
+    Others wait up to `moment` seconds for that one, and go on where it went well.
+    """
+
+    def __init__(self, pause: float = PAUSE_SECONDS, moment: float = MOMENT_SECONDS) -> None:
         self.pause = pause
+        self.moment = moment
         self._until: float | None = None
         self._trial = threading.Lock()
 
@@ -46,12 +52,30 @@ class Gate:
         if self._until is None:
             yield
             return
-        if time.monotonic() < self._until or not self._trial.acquire(blocking=False):
+        if not self._may_try():
             raise OperationalError("The database did not answer a moment ago; nothing was tried.")
+        if self._until is None:
+            # Another tried, and all is well.
+            self._trial.release()
+            yield
+            return
         try:
             yield
         finally:
             self._trial.release()
+
+    def _may_try(self) -> bool:
+        """Whether it is this caller's turn, or another's trial went well meanwhile; then the trial's lock is held."""
+        if self._closed() or not self._trial.acquire(timeout=self.moment):
+            return False
+        if self._closed():
+            self._trial.release()
+            return False
+        return True
+
+    def _closed(self) -> bool:
+        until = self._until
+        return until is not None and time.monotonic() < until
 
     def failed(self) -> None:
         """Close for a pause."""

@@ -80,7 +80,42 @@ def test_after_a_failure_nobody_waits_until_the_pause_is_over(postgres, gate):
         assert "nothing was tried" in refused(gate)[0]
 
 
-def test_after_the_pause_one_caller_tries_and_the_others_are_refused_at_once(postgres, gate):
+@pytest.mark.parametrize("well", [True, False])
+def test_who_comes_while_another_tries_waits_for_what_comes_of_it(well):
+    gate, inside, leave = Gate(pause=0.0, moment=LONG), threading.Event(), threading.Event()
+    gate.failed()
+    told: list[str] = []
+
+    def first() -> None:
+        with gate.enter():
+            inside.set()
+            leave.wait(LONG)
+            if well:
+                gate.went_well()
+            else:
+                gate.pause = 3600
+                gate.failed()
+
+    def other() -> None:
+        try:
+            with gate.enter():
+                told.append("went on")
+        except OperationalError as error:
+            told.append(str(error))
+
+    threads = [threading.Thread(target=first)]
+    threads[0].start()
+    assert inside.wait(LONG)
+    threads += [threading.Thread(target=other) for _ in range(8)]
+    for thread in threads[1:]:
+        thread.start()
+    leave.set()
+    for thread in threads:
+        thread.join(LONG)
+    assert told == ["went on" if well else "The database did not answer a moment ago; nothing was tried."] * 8
+
+
+def test_after_the_pause_one_caller_tries_and_the_others_are_refused_in_a_moment(postgres, gate):
     gate.pause = 0.0
     inside, leave = threading.Event(), threading.Event()
 
