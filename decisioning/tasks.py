@@ -312,7 +312,7 @@ def adopt_clustering(artefact_id: int) -> None:
 
 
 def _clustering(verb: str, words: dict[str, str]) -> None:
-    with recomputes.watched("clustering", 0) as progress:
+    with recomputes.watched(recomputes.CLUSTERING, 0) as progress:
         connection.close()
         spawning.in_own_process(verb, words, lambda: progress.tell(0))
 

@@ -11,14 +11,20 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import F, Q, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Concat, Left, Now
 
 from .models import Recompute
 
 SILENT, QUEUED = 60, 1800  # seconds
 KEPT: Final = timedelta(days=30)
+CLUSTERING: Final = "clustering"  # the reason of a run that looks for clusters: no segment by condition is computed
 LONGEST_ERROR: Final = 2000
+
+
+def of_all() -> QuerySet[Recompute]:
+    """The runs that compute all segments for everybody."""
+    return Recompute.objects.filter(segment__isnull=True).exclude(reason=CLUSTERING)
 
 
 class Progress:

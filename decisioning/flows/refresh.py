@@ -86,7 +86,7 @@ def refresh_bucket(run: int, bucket: int, now: datetime) -> Reacted:
 
 def running() -> bool:
     """Whether a run of all buckets is under way."""
-    return Recompute.objects.filter(segment__isnull=True, state=Recompute.State.RUNNING).exists()
+    return recomputes.of_all().filter(state=Recompute.State.RUNNING).exists()
 
 
 def _sweep(bucket: int, now: datetime) -> Iterator[Anew]:

@@ -9,7 +9,7 @@ from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from ..models import Recompute, Segment
-from ..recomputes import QUEUED, SILENT
+from ..recomputes import CLUSTERING, QUEUED, SILENT
 
 SILENCE, SILENCE_OF_ALL = timedelta(seconds=SILENT), timedelta(seconds=QUEUED)
 # Code, what a label says, and its colour; in the order of how much they need somebody.
@@ -53,14 +53,17 @@ class State:
 
 
 def states(segments: Sequence[Segment]) -> dict[int, State]:
-    """The state of each of these, in two queries."""
+    """The state of each of these, in three queries."""
     ids = [segment.pk for segment in segments]
     own = {
         run.segment_id: run
         for run in _timed().filter(segment_id__in=ids).order_by("segment_id", "-pk").distinct("segment_id")
     }
-    of_all = _timed().filter(segment__isnull=True).order_by("-pk").first()
-    return {segment.pk: _state(segment, own.get(segment.pk), of_all) for segment in segments}
+    everywhere = _timed().filter(segment__isnull=True).order_by("-pk")
+    of_all = everywhere.exclude(reason=CLUSTERING).first()
+    of_clusters = everywhere.filter(reason=CLUSTERING).first()
+    shared = {Segment.Kind.CONDITION: [of_all], Segment.Kind.CLUSTER: [of_all, of_clusters]}
+    return {one.pk: _state(one, [own.get(one.pk), *shared.get(Segment.Kind(one.kind), [])]) for one in segments}
 
 
 def _timed() -> QuerySet[Any]:
@@ -71,12 +74,11 @@ def _timed() -> QuerySet[Any]:
     )
 
 
-def _state(segment: Segment, own: Any, of_all: Any) -> State:
-    """A list is computed by its imports alone; everything else by its own runs and by those of all segments."""
+def _state(segment: Segment, asked: Sequence[Any]) -> State:
+    """By its own run and the others it is computed by: of all segments, of clusters; a list has its imports alone."""
     if not segment.active:
         return State("off")
-    runs = [run for run in (own, None if segment.kind == Segment.Kind.LIST else of_all) if run is not None]
-    runs.sort(key=lambda run: run.pk, reverse=True)
+    runs = sorted((run for run in asked if run is not None), key=lambda run: run.pk, reverse=True)
     # One of all may have begun after one of this segment alone that still runs.
     alive = next((run for run in runs if run.state == Recompute.State.RUNNING and not _gone(run)), None)
     newest = runs[0] if runs else None

@@ -17,8 +17,11 @@ from django.urls import reverse
 from campaigns.models import Campaign
 from decisioning.config import clock
 from decisioning.customers.models import Customer
+from decisioning.flows import refresh
 from decisioning.models import Artefact
+from rules.admin.computing import states
 from rules.models import Membership, Recompute, Rule, Segment, SegmentSize
+from rules.recomputes import CLUSTERING
 
 from .crowd import a_customer
 from .shop import NO_REACTIONS
@@ -396,3 +399,15 @@ def test_people_without_permission_see_no_page_about_segments(visitor: Client) -
 def test_strangers_are_asked_to_log_in_first(client: Client, db: None) -> None:
     for name in ("overlap", "migration", "live", "live_data"):
         assert client.get(reverse(f"admin:rules_segment_{name}")).status_code == 302
+
+
+@pytest.mark.parametrize("state", ["running", "failed"])
+def test_a_clustering_is_told_of_clusters_and_of_no_other_segment(browser: Client, now: datetime, state: str) -> None:
+    refreshed = a_segment(refreshed_at=now)
+    Recompute.objects.create(reason="daily", state="done", finished_at=Now())
+    Recompute.objects.create(reason=CLUSTERING, state=state, error="No facts" if state == "failed" else "")
+    cluster = a_segment("thrifty", kind="cluster", condition="")
+    told = states([refreshed, cluster])
+    assert told[refreshed.pk].code == "fine"
+    assert told[cluster.pk].code == ("computing" if state == "running" else "failed")
+    assert not refresh.running(), "a refresh of all need not wait for it"

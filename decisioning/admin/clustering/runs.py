@@ -10,8 +10,8 @@ from django.db.models.functions import Coalesce, Now
 from decisioning.models import Artefact
 from rules.admin.computing import SILENCE, lasting
 from rules.models import Recompute
+from rules.recomputes import CLUSTERING
 
-REASON: Final = "clustering"
 # What the worker puts before the words of the command that it ran.
 WRAPPED: Final = ("RuntimeError: ", "CommandError: ")
 
@@ -36,7 +36,7 @@ class Run:
 def newest() -> Run | None:
     """The last one that was begun."""
     row: Any = (
-        Recompute.objects.filter(reason=REASON, segment__isnull=True)
+        Recompute.objects.filter(reason=CLUSTERING, segment__isnull=True)
         .annotate(
             silent=ExpressionWrapper(Now() - F("seen_at"), DurationField()),
             ran=ExpressionWrapper(Coalesce(F("finished_at"), Now()) - F("started_at"), DurationField()),

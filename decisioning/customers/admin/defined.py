@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from decisioning.console.tables import shown
 from decisioning.flows.define import FEWER, Preview, preview, sample
 from decisioning.store.limiting import OutOfTime
+from rules import recomputes
 from rules.language.formula_check import Judged
 from rules.language.formulas import formula_text
 from rules.models import Recompute
@@ -89,7 +90,7 @@ def drawn_state(row: CustomFact) -> dict[str, Any]:
     """How a custom fact stands: its draft, what is computed, and how far that is for everybody."""
     state = defining.state_of(row)
     computed = bool(row.published_text) and defining.is_computed(row)
-    run = Recompute.objects.filter(segment__isnull=True).order_by("-pk").first()
+    run = recomputes.of_all().order_by("-pk").first()
     running = run if run and run.state == Recompute.State.RUNNING and not computed else None
     failed = run if run and run.state == Recompute.State.FAILED and not computed else None
     return {
