@@ -14,7 +14,7 @@ from unfold.decorators import action, display
 
 from decisioning.console import card, gate, watched
 from decisioning.console.pages import ReadOnly, confirm, go_live
-from decisioning.console.tables import Row, rows_of, shown
+from decisioning.console.tables import Row, figures_of, in_words, shown
 from decisioning.customers import profile
 from decisioning.customers.facts.catalogue import catalogue_facts
 from decisioning.engine.types import SnapshotData
@@ -185,8 +185,8 @@ def _tables(metrics: dict[str, Any]) -> list[tuple[str, list[Row]]]:
     plain = {name: value for name, value in metrics.items() if name not in groups and name != CARD}
     for drawn in (GATE, watch.NAME, shadow.NAME):
         groups.pop(drawn, None)
-    named = [(name.capitalize(), rows_of(group)) for name, group in groups.items()]
-    return [table for table in [("Metrics", rows_of(plain)), *named] if table[1]]
+    named = [(in_words(name), figures_of(group)) for name, group in groups.items()]
+    return [table for table in [("Metrics", figures_of(plain)), *named] if table[1]]
 
 
 @admin.register(Snapshot)

@@ -10,6 +10,7 @@ from django.test import Client, RequestFactory
 
 from decisioning.admin import environment_label
 from decisioning.config import clock
+from decisioning.console.tables import figures_of
 from decisioning.models import ApiKey, Artefact, Decision
 from decisioning.store import artefacts, keys
 
@@ -137,7 +138,7 @@ def test_the_gates_word_is_asked_back_before_it_is_overruled_and_the_former_scor
 
 def test_metrics_are_tables(browser: Client, shop: dict[str, Any]) -> None:
     answer = browser.get(f"/admin/decisioning/artefact/{shop['decisioning_artefact'].pk}/change/")
-    assert answer.context["tables"] == [("Metrics", [("auc", "0.8123")]), ("By", [("split", "2017-08-01")])]
+    assert answer.context["tables"] == [("Metrics", [("AUC", "0.8123")]), ("By", [("Split", "2017-08-01")])]
 
 
 def test_a_new_keys_secret_is_shown_once_and_kept_nowhere(browser: Client, marketer: Any) -> None:
@@ -204,3 +205,14 @@ def test_the_overview_shows_what_the_pages_of_the_same_rows_would(
         sum(one in " ".join(page.replace("\n", " ").split()).replace("> ", ">").replace(" <", "<") for one in titles)
         == 1
     )
+
+
+def test_figures_are_told_in_words_and_with_their_intervals_in_one_row() -> None:
+    estimate = {"value": 0.80125, "low": 0.7787, "high": 0.8221}
+    found = figures_of({"auc_low": 0.7, "trained_rows": 12, "figures": {"AUC": {"value": estimate, "baseline": 0.5}}})
+    assert found == [
+        ("AUC lower end", "0.7"),
+        ("Figures: AUC: baseline", "0.5"),
+        ("Figures: AUC: value", "0.8013 [0.7787, 0.8221]"),
+        ("Trained rows", "12"),
+    ]
