@@ -1,13 +1,14 @@
 """A log of showings comes in; which contents go together, as of any moment, comes out (see `associations`)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from decisioning.learning.asof import NEVER, Ints
-from decisioning.learning.associations import DIGITS, Associations
+from decisioning.learning.associations import DIGITS, UNKNOWN, Associations
 from decisioning.learning.factors import FEWEST_PEOPLE, by_taste
 from decisioning.learning.nearest import strongest
 from decisioning.learning.rates import Log
@@ -18,6 +19,7 @@ from decisioning.learning.touches import BOUGHT, CLICKED, NO_BASKET, Touches
 Floats = npt.NDArray[np.float64]
 LEARNERS: Final = {PEOPLE: by_people, TASTES: by_taste, TOGETHER: by_orders}
 KEPT: Final = 24  # nearest of each content: they travel with the scorer
+MOST_CONTENTS: Final = 5_000  # those touched most often: of the others too little is known, and all pairs are compared
 MOST_PAIRS: Final = 250_000  # of a list, the nearest
 SPANS: Final = 8  # of time, each with the lists as of its beginning
 MOST_READ: Final = 4_000_000  # touches, by all of them together
@@ -51,11 +53,24 @@ def _several(owners: Ints, contents: Ints) -> int:
 
 
 def learn_associations(keys: Sequence[str], touches: Touches, names: Sequence[str], moment: int) -> Associations:
-    """These lists as of a moment (µs): no touch at or after it counts."""
+    """These lists as of a moment (µs), of the contents touched most often by then: no touch at or after it counts."""
     known = touches.before(moment)
     often = np.bincount(known.contents, minlength=known.size).astype(np.float64)
-    tie = often / max(float(often.max(initial=0.0)), 1.0)
-    return Associations(keys, {name: strongest(LEARNERS[name](known, tie), KEPT, MOST_PAIRS, DIGITS) for name in names})
+    kept = np.sort(np.argsort(-often, kind="stable")[:MOST_CONTENTS])
+    some = among(known, kept)
+    tie = often[kept] / max(float(often.max(initial=0.0)), 1.0)
+    lists = {name: strongest(LEARNERS[name](some, tie), KEPT, MOST_PAIRS, DIGITS) for name in names}
+    return Associations([keys[place] for place in kept.tolist()], lists)
+
+
+def among(touches: Touches, kept: Ints) -> Touches:
+    """The touches of these contents (positions, in order) alone, which are numbered anew."""
+    if len(kept) == touches.size:
+        return touches
+    places = np.full(touches.size, UNKNOWN, np.int64)
+    places[kept] = np.arange(len(kept))
+    some = touches.where(places[touches.contents] != UNKNOWN)
+    return replace(some, size=len(kept), contents=places[some.contents])
 
 
 def associations_as_of(
@@ -74,5 +89,6 @@ def associations_as_of(
         rows = order[slice(*np.searchsorted(at[order], [start, end]))]
         lists = learn_associations(log.keys, touches, names, start)
         held, mine = np.unique(who[rows], return_inverse=True)
-        found[rows] = lists.paired(names, [clicked[one] for one in held.tolist()], mine, which[rows])
+        places = np.array([lists.places.get(key, UNKNOWN) for key in log.keys], np.int64)[which[rows]]
+        found[rows] = lists.paired(names, [clicked[one] for one in held.tolist()], mine, places)
     return found

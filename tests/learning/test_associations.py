@@ -118,6 +118,23 @@ def test_lists_that_nobody_could_learn_anything_from_make_no_column():
     assert told_by(touches_of(alone)) == (PEOPLE, TASTES)
 
 
+def test_of_a_large_catalogue_those_touched_most_are_compared(monkeypatch):
+    log = bought([[0, 1]] * 40 + [[2, 3]] * 35 + [[4, 5]] * 30 + [[0, 6]])
+    whole = learn_associations(KEYS, touches_of(log), (PEOPLE, TASTES, TOGETHER), NEVER)
+    monkeypatch.setattr("decisioning.learning.associating.MOST_CONTENTS", 4)
+    some = learn_associations(KEYS, touches_of(log), (PEOPLE, TOGETHER), NEVER)
+    assert (whole.keys, some.keys) == (tuple(KEYS), ("c0", "c1", "c2", "c4"))
+    clicks = [("c0", "c6"), ("c1",), ("c3",)]
+    known = some.everybody((PEOPLE,), clicks, np.array([0, 1, 2, 3, UNKNOWN]))
+    np.testing.assert_array_equal(known[:2, :2], whole.everybody((PEOPLE,), [("c0",), ("c1",)], np.arange(2)))
+    assert known[0, 1] > 0
+    assert np.isnan(known[2]).all() and np.isnan(known[:, 4]).all(), "what is not among them is unknown"
+    at, which = log.at + 10, log.content
+    found = associations_as_of((PEOPLE,), log, clicks, np.zeros(len(at), np.int64), which, at)[:, 0]
+    assert np.isnan(found[np.isin(which, [3, 5, 6])][-30:]).all()
+    assert np.nanmax(found) > 0
+
+
 def test_each_span_of_time_is_told_by_lists_of_its_beginning():
     log = log_of(known_by(slates(), OPENING + timedelta(days=60)), FILMS)
     at, which = log.at, log.content
