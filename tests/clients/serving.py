@@ -22,7 +22,7 @@ from tools.dev.environment import free_port
 from tools.devstack.places import REPOSITORY
 
 FIRST_PORT = 8500
-PATIENCE = 60.0
+PATIENCE = 240.0
 # Events a second for one key. No test comes near it but the one that means to.
 RATE = 100
 # A proxy meant for the outside must not be asked for our own machine.

@@ -34,7 +34,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 CALL = re.compile(r"```sh call\n(.*?)```\s+```json answer\n(.*?)```", re.S)
 CALLS: list[tuple[str, Any]] = [(call, json.loads(answer)) for call, answer in CALL.findall(README)]
 ANYTHING = "…"
-PATIENCE = 30.0
+PATIENCE = 240.0
 
 
 class Shell:

