@@ -4,9 +4,12 @@ Meaning, in the rules' order (priority, specificity, age):
 ONLY narrows what is left, HIDE removes, BOOST multiplies and BURY divides the score, PIN holds a position (the first
 rule to claim it wins), SHOW puts contents before all others (the first rule with a SHOW that can be met wins; later
 ones are overruled), START CAMPAIGN is handed back as an effect, STOP ends the reading of rules.
+
+ONLY and HIDE are obeyed first, whichever rule they stand in: a PIN or a SHOW of what a later rule takes away must not
+hold the place against one that could be met.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -52,6 +55,18 @@ def target(
     """
     state = Targeting(kept, dropped)
     matched = frozenset(slot.index.matching(facts, now))
+    read = list(_read(slot, matched, now, own))
+    narrowed = [[_narrow(step, rule, state) for step in steps] for rule, _, steps in read]
+    for (rule, hit, steps), applied in zip(read, narrowed, strict=True):
+        _run(rule, hit, steps, applied, state, explain(rule.condition, facts, now) if full else None)
+    return state
+
+
+Branch = tuple[PreparedRule, bool, Sequence[Step]]
+
+
+def _read(slot: Slot, matched: Collection[str], now: datetime, own: Sequence[ContentItem] | None) -> Iterator[Branch]:
+    """The rules that are read, up to the first STOP: each with whether it holds, and the branch that this decides."""
     for rule in slot.rules:
         if not in_schedule(rule.item, now):
             continue
@@ -59,31 +74,42 @@ def target(
         steps = rule.then if hit else rule.otherwise
         if own is not None:
             steps = tuple(_aimed(step, own, now) for step in steps)
-        if _run(rule, hit, steps, state, explain(rule.condition, facts, now) if full else None):
-            break
-    return state
+        yield rule, hit, steps
+        if any(step.verb == "STOP" for step in steps):
+            return
 
 
 def _aimed(step: Step, own: Sequence[ContentItem], now: datetime) -> Step:
     return step if step.target is None else replace(step, targets=targets_of(step.target, own, now))
 
 
-def _run(rule: PreparedRule, hit: bool, steps: Sequence[Step], state: Targeting, tests: dict[str, Any] | None) -> bool:
-    """Apply one rule's branch; whether it said STOP."""
+Applied = tuple[str, str]
+
+
+def _narrow(step: Step, rule: PreparedRule, state: Targeting) -> Applied | None:
+    """Obey an ONLY or a HIDE; None for every other step, whose turn comes when it is known what is left."""
+    return NARROW[step.verb](step, rule, state) if step.verb in NARROW else None
+
+
+def _run(
+    rule: PreparedRule,
+    hit: bool,
+    steps: Sequence[Step],
+    narrowed: Sequence[Applied | None],
+    state: Targeting,
+    tests: dict[str, Any] | None,
+) -> None:
+    """Apply what is left of one rule's branch, and trace the whole of it."""
     effects: list[str] = []
     overruled: list[str] = []
-    for step in steps:
-        effect, lost = APPLY[step.verb](step, rule, state)
+    for step, done in zip(steps, narrowed, strict=True):
+        effect, lost = done or APPLY[step.verb](step, rule, state)
         if effect:
             effects.append(effect)
         if lost:
             overruled.append(lost)
     if steps or hit or tests:
         state.traces.append(RuleTrace(rule.item.key, rule.item.revision, hit, tuple(effects), tuple(overruled), tests))
-    return any(step.verb == "STOP" for step in steps)
-
-
-Applied = tuple[str, str]
 
 
 def _show(step: Step, rule: PreparedRule, state: Targeting) -> Applied:
@@ -140,10 +166,9 @@ def _stop(step: Step, rule: PreparedRule, state: Targeting) -> Applied:
     return "STOP", ""
 
 
+NARROW = {"ONLY": _only, "HIDE": _hide}
 APPLY = {
     "SHOW": _show,
-    "ONLY": _only,
-    "HIDE": _hide,
     "BOOST": _weigh,
     "BURY": _weigh,
     "PIN": _pin,
@@ -156,8 +181,6 @@ def _drop(state: Targeting, keys: Collection[str], reason: str) -> None:
     for key in sorted(keys):
         del state.kept[key]
         state.dropped[key] = reason
-    state.shown -= frozenset(keys)
-    state.pins = {position: key for position, key in state.pins.items() if key in state.kept}
 
 
 def _list(keys: Collection[str]) -> str:

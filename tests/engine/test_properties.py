@@ -115,6 +115,37 @@ def test_only_hide_and_pin_are_obeyed_in_every_order_of_rules(actions: list[str]
     assert found.dropped["apple"].startswith(("hidden by rule", "not in ONLY"))
 
 
+names = st.sampled_from(("apple", "avocado", "apricot", "banana", "cherry"))
+claims = st.one_of(
+    st.tuples(st.just("PIN"), names, st.integers(1, 2)),
+    st.tuples(st.sampled_from(["SHOW", "HIDE"]), names, st.just(0)),
+)
+
+
+@examples(150)
+@given(st.lists(claims, min_size=1, max_size=8), st.sampled_from(["greedy", "softmax"]), st.text(max_size=4))
+def test_a_claim_on_what_another_rule_hides_holds_no_place(
+    actions: list[tuple[str, str, int]], policy: str, request: str
+):
+    told = [f'{verb} "{name}"' + (f" AT {place}" if place else "") for verb, name, place in actions]
+    rules = [rule(f"r{n}", f"IF NOT vip = TRUE THEN {text}", 9 - n) for n, text in enumerate(told)]
+    contents = tuple(content(name) for name in ("apple", "avocado", "apricot", "banana", "cherry"))
+    site = prepared(*rules, contents=contents, placements=(placement(policy=policy, exploration=0.5, count=5),))
+    found = [item.content.key for item in resolve(site, ask(customer(), request_id=request), NOW).items]
+    hidden = {name for verb, name, _ in actions if verb == "HIDE"}
+    pins: dict[int, str] = {}
+    for verb, name, place in actions:
+        if verb == "PIN" and name not in hidden | set(pins.values()):
+            pins.setdefault(place, name)
+    assert hidden.isdisjoint(found)
+    assert {place: found[place - 1] for place in pins if place <= len(found)} == {
+        place: name for place, name in pins.items() if place <= len(found)
+    }
+    shown = next((name for verb, name, _ in actions if verb == "SHOW" and name not in hidden), None)
+    if shown and shown not in pins.values():
+        assert next(name for name in found if name not in pins.values()) == shown
+
+
 def test_a_batch_asks_the_scorer_once_for_a_placement(monkeypatch: pytest.MonkeyPatch):
     contents = tuple(content(key, attributes={"price": place}) for place, key in enumerate(KEYS))
     site = prepared(contents=contents, scorer=ScorerItem(3, TREES))
