@@ -96,6 +96,21 @@ def test_all_slots_in_view_are_one_question(site: Site, visit: Visit) -> None:
     assert "cookie" not in site.headers[0]
 
 
+def test_templates_are_asked_to_be_filled(site: Site, visit: Visit) -> None:
+    settled(visit())
+    assert site.asked[0]["render"] is True
+
+
+def test_each_content_has_the_class_that_the_page_tells(site: Site, visit: Visit) -> None:
+    site.items["hero"] = [item("apple", title="Apples", text="Ripe", url="/apples"), item("pear", html="<b>Pears</b>")]
+    page = visit()
+    settled(page)
+    expect(page.locator(f"{SLOT} > a.decisioning-item")).to_have_text("ApplesRipe")
+    expect(page.locator(f"{SLOT} > a.decisioning-item")).to_have_attribute("href", "/apples")
+    expect(page.locator(f"{SLOT} > div.decisioning-item")).to_have_text("Pears")
+    expect(page.locator(f"{SLOT} .decisioning-url")).to_have_count(0)
+
+
 def test_two_slots_of_one_placement_get_an_answer_each(site: Site, visit: Visit) -> None:
     site.body = '<div data-placement="hero">one</div>' * 23
     page = visit()

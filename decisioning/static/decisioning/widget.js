@@ -81,6 +81,7 @@
       request_id: view,
       context: moment(),
       mode: shown ? "execute" : "prefetch",
+      render: true,
       explain: "explain" in options,
       no_repeats: options.repeats === "off",
     };
@@ -122,6 +123,7 @@
 
   function plain(content) {
     const piece = new DocumentFragment(), root = make(content.html ? "div" : "a", "url", piece);
+    root.className = "decisioning-item";
     make("img", "image", root);
     make("strong", "title", root);
     make("span", "text", root);
