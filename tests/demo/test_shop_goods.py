@@ -58,6 +58,14 @@ def test_the_shop_is_not_there_unless_asked_for() -> None:
             resolve(path)
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("key", ["none", "%00", "a%00b"])
+def test_a_coupon_that_cannot_be_is_not_found(client, settings, monkeypatch, key: str) -> None:
+    settings.ROOT_URLCONF = "tests.e2e.shop_urls"
+    monkeypatch.setattr("decisioning.shop.views.goods.current", lambda: Goods("k", []))
+    assert client.get(f"/coupons/{key}").status_code == 404
+
+
 def test_production_never_has_it() -> None:
     program = "import decisioning.config.settings as s; print(s.STRICT, s.DEMO_SHOP)"
     variables = {
