@@ -10,7 +10,14 @@ from rules.models import Rule
 from .telling import known
 
 KINDS: Final = {"rule": Rule, "content": Content, "placement": Placement}
-SINGLE: Final = {"rung": "Rung", "reason": "Reason", "policy": "Policy", "scorer": "Scorer", "placement": "Placement"}
+SINGLE: Final = {
+    "rung": "Rung",
+    "reason": "Reason",
+    "policy": "Policy",
+    "scorer": "Scorer",
+    "placement": "Placement",
+    "filter": "Filter",
+}
 MATTERED: Final = {True: ("changes the answer", "warning"), False: ("changes nothing here", "default")}
 UNTRIED: Final = ("not tried", "default")
 UNKNOWN: Final = {

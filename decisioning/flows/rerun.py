@@ -19,7 +19,7 @@ from ..engine.resolver import resolve
 from ..engine.types import Ask, Profile, Resolution, SnapshotData
 from ..models import Decision, Snapshot
 from ..store import candidates
-from .asking import asker_of
+from .asking import asker_of, condition_of
 from .comparing import Told, brief, causes, difference, in_short, told_then
 from .contract import Candidate, DecideRequest, FilterAsk, Refused
 from .recording import row_of
@@ -54,7 +54,11 @@ def replay_of(row: Decision, which: str) -> dict[str, Any]:
     before, after = _told_of(row, row), _tried(row, now)
     changes = difference(before, after)
     if after is None:
-        changes["placement"] = {"then": row.placement, "now": None}
+        gone = _lost_filter(row, now)
+        if gone:
+            changes["filter"] = {"then": row.asked["filter"]["name"], "now": None, "why": gone}
+        else:
+            changes["placement"] = {"then": row.placement, "now": None}
     return {
         "decision_id": str(row.pk),
         "placement": row.placement,
@@ -83,8 +87,21 @@ def _tried(row: Decision, prepared: Prepared) -> Told | None:
 
 
 def _again(row: Decision, prepared: Prepared) -> Told | None:
-    """What would be told now; None where the placement is not there."""
-    return _told(row, prepared, *rerun(row, prepared)) if row.placement in prepared.slots else None
+    """What would be told now; None where the placement, or the filter of the question, is not there."""
+    if row.placement not in prepared.slots or _lost_filter(row, prepared):
+        return None
+    return _told(row, prepared, *rerun(row, prepared))
+
+
+def _lost_filter(row: Decision, prepared: Prepared) -> str:
+    """Why the row's question cannot be put to this snapshot with its filter; "" where it can, or had none."""
+    if row.placement not in prepared.slots:
+        return ""  # then it is the placement that is told as gone
+    try:
+        condition_of(msgspec.convert(row.asked.get("filter"), FilterAsk | None), prepared)
+    except Refused as refused:
+        return refused.message
+    return ""
 
 
 def _told(row: Decision, prepared: Prepared, ask: Ask, resolution: Resolution) -> Told:

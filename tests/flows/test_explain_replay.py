@@ -124,6 +124,27 @@ def test_a_named_filter_is_replayed_with_its_values_as_it_was_then(site):
     assert not now["identical"] and {item["key"] for item in now["now"]["items"]} <= {"elder"}
 
 
+@pytest.mark.parametrize(
+    ("change", "why"), [({"active": False}, "no active filter 'mild'"), ({"values": "least number"}, "least")]
+)
+def test_a_filter_that_is_gone_is_the_difference(site, change, why):
+    fill(site)
+    Filter.objects.create(key="mild", name="Mild", condition="sour < $most", values="most number")
+    site.publish()
+    row = decided(site, filter={"name": "mild", "values": {"most": 0.5}})
+    if "values" in change:
+        change = {**change, "condition": "sour < $least"}
+    Filter.objects.update(**change)
+    site.publish()
+    told = replay_of(row, CURRENT)
+    assert (told["identical"], told["now"]) == (False, None)
+    assert told["changes"]["filter"].items() >= {"then": "mild", "now": None}.items()
+    assert why in told["changes"]["filter"]["why"]
+    assert "placement" not in told["changes"]
+    assert {cause["kind"]: cause["mattered"] for cause in told["causes"]}["filters"] is True
+    assert replay_of(row, SAME)["identical"]
+
+
 def test_facts_that_changed_since_change_no_replay(site):
     fill(site)
     row = decided(site)
