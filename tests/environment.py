@@ -39,6 +39,7 @@ os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0123456789" * 5)
 # What a demo or a developer's shell may have set must not reach the tests.
 KEPT_OUT = ("DECISIONING_CLOCK_OFFSET", "FACTS_TIME_ZONE", "REPLY_CACHE_SECONDS", "PUBLIC_URL", "INTAKE_", "KAFKA_")
 KEPT_OUT += ("GEO_", "TRUSTED_PROXIES", "WEBHOOK_", "ARCHIVE_URL", "DEMO_SHOP", "LEDGER_")
+KEPT_OUT += ("CAREFUL_WORDS", "TELL_VALUES")
 for name in [name for name in os.environ if name.startswith(KEPT_OUT)]:
     os.environ.pop(name, None)
 # On a busy test machine decisions wait for Redis, and events for PostgreSQL, as long as it takes.

@@ -148,6 +148,9 @@ DEMO_SHOP = env.flag("DEMO_SHOP", False) and not STRICT
 LEDGER_MONTHS = env.whole("LEDGER_MONTHS", 0)
 # Facts whose groups (of age, of gender …) a scorer must treat alike before it is put to work, with commas.
 SENSITIVE_FACTS = env.words("SENSITIVE_FACTS")
+# More words whose categories and brands no customer is told, and whether any are told at all.
+CAREFUL_WORDS = env.words("CAREFUL_WORDS")
+TELL_VALUES = env.flag("TELL_VALUES", True)
 # A new scorer is trained at least so often, besides drift and many new outcomes.
 RETRAIN_HOURS = env.fraction("RETRAIN_HOURS", 24)
 # What is foretold of every customer, and for how many days, with commas: churn:30,repurchase:30,value:90.

@@ -1,19 +1,24 @@
 """A rule's condition, or a scorer's factor, and the facts seen in; words for the customer, and for operators, out.
 
 What a customer may be told comes from two tables: facts, and events, that are about their own behaviour. Everything
-else (segments, traits, scores, chances, other contents) has no words here, so it cannot be told. Words of kinds that
-need special care are left out whatever they stand in. Source: Regulation (EU) 2016/679, Article 9 (1).
+else (segments, traits, scores, chances, other contents) has no words here, so it cannot be told. Of values only those
+of categories, departments and brands are told, unless they are of a kind that needs care. What somebody typed, and
+names of products, are never quoted: nobody can tell what they give away.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
+
+from django.conf import settings
 
 from rules.language import RuleError, matches, parse
 from rules.language.facts import Fact
 from rules.language.nodes import All, Condition, History, Named, Test, condition_of
 from rules.language.nodes import Any as Either
+
+from .careful import needs_care
 
 FOR_YOU: Final = "chosen for you"
 FOR_ALL: Final = "shown to everybody"
@@ -28,7 +33,6 @@ FACTS: Final[Mapping[str, str]] = {
     "favourite_brand": "you often buy {}",
     "recent_viewed_categories": "you looked at {}",
     "favourite_viewed_category": "you often look at {}",
-    "recent_searches": "you searched for “{}”",
 }
 # Facts that count what customers did, by how their name begins; told where the rule asks for much of it.
 COUNTS: Final[Mapping[str, str]] = {
@@ -39,9 +43,11 @@ COUNTS: Final[Mapping[str, str]] = {
     "products_viewed": "you looked at our products",
     "searches": "you searched our shop",
     "coupon_redemptions": "you used a coupon",
-    "visits": "you visit us often",
-    "sessions": "you visit us often",
+    "visits": "you visited us before",
+    "sessions": "you visited us before",
 }
+SEARCHES: Final = "recent_searches"
+SEARCHED: Final = "of what you searched for"
 SHARE: Final = "share_"
 # Events of the Segment Spec and the names shops give them: with what the rule asks for, and without.
 EVENTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -52,24 +58,16 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "product list viewed": ("you looked at {}", "you looked at our products"),
     "product added": ("you put {} in your basket", "you put something in your basket"),
     "product added to wishlist": ("you put {} on your list", "you put something on your list"),
-    "products searched": ("you searched for “{}”", "you searched our shop"),
+    "products searched": (SEARCHED, "you searched our shop"),
 }
 GENERAL: Final = frozenset({*COUNTS.values(), *(words for _, words in EVENTS.values())})
-PROPERTIES: Final = frozenset(
-    {"category", "categories", "department", "departments", "product_category", "brand", "product", "name", "query"}
-)
-MUCH: Final = frozenset({">", ">=", "=", "BETWEEN"})
+PROPERTIES: Final = frozenset({"category", "categories", "department", "departments", "product_category", "brand"})
+QUERY: Final = "query"
 COUNTED: Final = frozenset({"COUNT", "SUM", "DISTINCT"})
-CAREFUL: Final = re.compile(
-    r"\b(health|medic|pharma|drug|pregnan|fertil|contracept|condom|diabet|cancer|hiv\b|depress|therap|disab|illness|"
-    r"incontinen|religio|church|islam|muslim|christian|jewish|hindu|buddhis|halal|kosher|politic|trade union|sex|"
-    r"erotic|lgbt|gay\b|lesbian|ethnic|racial|genetic|biometric|alcohol|liquor|tobacco|cigar|gambl|weight|diet|debt|loan)",
-    re.IGNORECASE,
-)
 
 
 def because(text: str, facts: Mapping[str, Any], now: datetime, known: Mapping[str, Fact]) -> str:
-    """What a rule's text asks for that the customer did and may be told, as "because you …"; else "".
+    """What a rule's text asks for that the customer did and may be told, as "because …"; else "".
 
     Of several the first that names a thing, else the first.
     """
@@ -101,7 +99,9 @@ def _told(test: Test, facts: Mapping[str, Any], known: Mapping[str, Fact]) -> st
     if name in FACTS:
         value = _value(test, facts.get(name))
         return FACTS[name].format(value) if value else ""
-    if name.startswith(SHARE) and name in known and test.operator in MUCH:
+    if name == SEARCHES:
+        return SEARCHED if test.operator in ("=", "IN", "CONTAINS") else ""
+    if name.startswith(SHARE) and name in known and _much(test):
         department = _safe(known[name].label.removeprefix("Share of "))
         return f"you often buy {department}" if department else ""
     return next((words for start, words in COUNTS.items() if _counts(name, start)), "") if _much(test) else ""
@@ -114,44 +114,60 @@ def _done(history: History, test: Test) -> str:
         return ""
     if history.where is None:
         return words[1]
-    things = [_value(part) for part in _asked_for(history.where)]
-    return words[0].format(things[0]) if things and all(things) else ""
+    asked = list(_asked_for(history.where, {QUERY} if words[0] == SEARCHED else PROPERTIES))
+    if not asked or words[0] == SEARCHED:
+        return words[0] if asked else ""
+    wanted = [_only_value(part) for part in asked]
+    if not all(wanted):
+        return words[1]  # which of several it was is not kept
+    things = [_safe(text) for text in wanted]
+    return words[0].format(things[0]) if all(things) else ""
 
 
-def _asked_for(where: Condition) -> Iterator[Test]:
+def _asked_for(where: Condition, names: Collection[str]) -> Iterator[Test]:
     """The tests of a WHERE for what kind of thing it was; one that also asks for something else says nothing false."""
     parts = where.parts if isinstance(where, All) else (where,)
     for part in parts:
         if not isinstance(part, Test) or not isinstance(part.operand, Named) or part.negated:
             continue
-        if part.operand.name.rsplit(".", 1)[-1].casefold() in PROPERTIES:
+        if part.operand.name.rsplit(".", 1)[-1].casefold() in names:
             yield part
 
 
 def _much(test: Test) -> bool:
-    """Whether it asks for some of it, and not for little or none."""
-    if test.operator not in MUCH:
+    """Whether it holds only for somebody who has some: asking for little or none tells nothing of what was done."""
+    least = test.value[0] if test.operator == "BETWEEN" and isinstance(test.value, tuple) else test.value
+    if isinstance(least, bool) or not isinstance(least, int | float):
         return False
-    return test.operator in (">", "BETWEEN") or test.value not in (0, None)
+    return least >= 0 if test.operator == ">" else test.operator in (">=", "=", "BETWEEN") and least > 0
 
 
 def _counts(name: str, start: str) -> bool:
     return re.fullmatch(rf"{start}(_\d+d)?", name) is not None
 
 
-def _value(test: Test, held: Any = None) -> str:
-    """The text that the test asks for; of several, the first that the customer has."""
+def _value(test: Test, held: Any) -> str:
+    """The text that the test asks for and the customer has; of several, the first."""
+    has = {str(each).casefold() for each in (held if isinstance(held, list) else [held]) if each is not None}
+    return _safe(next((text for text in _texts(test) if text.casefold() in has), ""))
+
+
+def _only_value(test: Test) -> str:
+    """The one text that a test can hold for; "" where there are several, or a part of a text is enough."""
+    texts = _texts(test)
+    return texts[0] if len(texts) == 1 and test.operator != "CONTAINS" else ""
+
+
+def _texts(test: Test) -> list[str]:
     if test.operator not in ("=", "IN", "CONTAINS"):
-        return ""
+        return []
     wanted = test.value if isinstance(test.value, tuple) else (test.value,)
-    has = {str(each).casefold() for each in (held if isinstance(held, list) else [held])}
-    texts = [text for text in wanted if isinstance(text, str)]
-    return _safe(next((text for text in texts if held is None or text.casefold() in has), ""))
+    return [text for text in wanted if isinstance(text, str)]
 
 
 def _safe(text: str) -> str:
-    """The text as a customer may read it; nothing where it is of a kind that needs care."""
-    if not text or CAREFUL.search(text.replace("_", " ")):
+    """The text as a customer may read it; nothing where it is of a kind that needs care, or no values are told."""
+    if not text or not settings.TELL_VALUES or needs_care(text, settings.CAREFUL_WORDS):
         return ""
     short = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     return short.lower() if short.isupper() else short
