@@ -21,6 +21,7 @@ from decisioning.store import months, statistics
 DROPPED: Final = {
     "full": "PostgreSQL stayed away and the buffer was full",
     "refused": "PostgreSQL will never take such a row; the server's log has it",
+    "stopped": "The process was stopped before PostgreSQL took them",
 }
 FIRST: Final = "day"
 

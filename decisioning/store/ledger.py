@@ -4,17 +4,18 @@ Bounded: when PostgreSQL stays away and the buffer is full, the oldest decisions
 is stopped writes what it holds; one that is killed loses at most the last `FLUSH_SECONDS` and what is being written.
 """
 
-import atexit
 import logging
 import os
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from django.db import DataError, Error, IntegrityError, connection
 
+from ..config.ending import at_end
 from ..models import Decision
 from .copying import copy_in, copy_new
 from .deadline import Gate, bounded
@@ -28,9 +29,10 @@ FLUSH_SECONDS = 0.2
 BATCH = 1000
 # Writing one batch may take so long before it is cut off and tried again; when the process ends there is less time.
 PATIENCE_SECONDS, LAST_SECONDS = 30.0, 5.0
+AGAIN_SECONDS = 0.1  # after a last try that failed, as long as there is time
 # Counts need not be written as often as rows.
 TALLY_SECONDS = 1.0
-FULL, REFUSED = "full", "refused"
+FULL, REFUSED, STOPPED = "full", "refused", "stopped"
 # What a row is made of that PostgreSQL, or the encoder before it, will never take.
 HOPELESS = (DataError, IntegrityError, ValueError, TypeError, OverflowError, RecursionError)
 
@@ -130,7 +132,7 @@ class Ledger:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
                 self._thread.start()
-                atexit.register(self._last)
+                at_end(self._last)
 
     def _run(self) -> None:
         pause = threading.Event()
@@ -151,12 +153,28 @@ class Ledger:
 
     def _last(self) -> None:
         """What is left when the process ends. A thread that hangs in a write must not hold up the end for ever."""
-        if self._flushing.acquire(timeout=LAST_SECONDS):
+        until = time.monotonic() + LAST_SECONDS
+        while self._last_try(until) and (left := until - time.monotonic()) > 0:
+            # PostgreSQL may be coming back, and requests may still be answered.
+            time.sleep(min(AGAIN_SECONDS, left))
+        if not (lost := self.waiting()):
+            return
+        log.error("%s decisions could not be written before the stop and are lost", lost)
+        for row in self._writing:
+            self._lose(row, STOPPED)
+        while self._rows:
+            self._lose(self._rows.popleft(), STOPPED)
+        # Where PostgreSQL takes nothing at all, the line above is all that tells of it.
+        with suppress(Error), bounded(LAST_SECONDS, entrance=Gate()):
+            self.tallies.write()
+
+    def _last_try(self, until: float) -> bool:
+        """Write everything, counts too; whether something is left to be written."""
+        if self._flushing.acquire(timeout=max(0.0, until - time.monotonic())):
             self._flushing.release()
             self._told_at = 0.0
-            self._try(LAST_SECONDS)
-        if self.waiting():
-            log.error("%s decisions could not be written before the stop", self.waiting())
+            self._try(max(AGAIN_SECONDS, until - time.monotonic()))
+        return self.waiting() > 0
 
 
 def _write(batch: Sequence[Decision]) -> list[Decision]:

@@ -6,7 +6,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,11 +49,13 @@ class Site:
             "PORT": str(port),
             "OMP_NUM_THREADS": "1",
         }
+        self.starts = 0
         self.start()
 
     def start(self) -> None:
         """Start the server; `ready` waits for it."""
         words = next(list(one.words) for one in demo.doors(self.variables) if one.name == "web")
+        self.starts += 1
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 words, cwd=REPOSITORY, env=self.variables, stdout=log, stderr=log, start_new_session=True
@@ -68,9 +70,19 @@ class Site:
         self.tell(signal.SIGKILL)
         self._process.wait()
 
+    def stop(self) -> None:
+        """SIGTERM to the server alone, as `docker stop` and systemd do it; what it does then is waited for."""
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
     def tell(self, number: int) -> None:
-        """A signal to the server and its worker."""
-        os.killpg(self._process.pid, number)
+        """A signal to the server and its worker, if they are there."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:

@@ -4,7 +4,6 @@ Counted in the process and written at most once a second, so that a flood of bad
 stopped process writes what it holds (`write`); one that is killed forgets the last second.
 """
 
-import atexit
 import logging
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import Final
 
 from django.db import Error, connection
 
+from ...config.ending import at_end
 from ..models import PlanProblem
 from .checking import DEFAULT, Problem
 
@@ -79,7 +79,7 @@ class Tally:
             self.write()
         elif not self._registered:
             self._registered = True
-            atexit.register(self._last)
+            at_end(self._last)
 
     def _last(self) -> None:
         try:
