@@ -27,8 +27,10 @@ def seen(token: str, kind: str, now: datetime, count: Count = ignored) -> str:
         count(TOKENS, f"{UNKNOWN_TYPE} {PIXEL}", now)
         return UNKNOWN_TYPE
     try:
-        name = blake2b(token.encode(), digest_size=16).hexdigest()
-        row = row_of(token[: LONGEST + 1], kind, f"pixel-{kind}-{name}", now)
+        # Named by what the token means, never by its text: one decision and content count once for each type.
+        decision_id, content = tokens.read(token[: LONGEST + 1])
+        name = blake2b(decision_id.bytes + content.encode(), digest_size=16).hexdigest()
+        row = row_of(token, kind, f"pixel-{kind}-{name}", now)
     except (tokens.BadToken, UnicodeError) as error:
         count_refused(error, PIXEL, now, count)
         return BAD_TOKEN

@@ -26,7 +26,7 @@ class BadToken(ValueError):
 def issue(decision_id: UUID, content: str) -> str:
     """The token an app sends back with an impression, click or conversion."""
     body = decision_id.bytes + content.encode()
-    return urlsafe_b64encode(body + sign(PURPOSE, body)[:TAG_BYTES]).decode().rstrip("=")
+    return _text(body + sign(PURPOSE, body)[:TAG_BYTES])
 
 
 def read(token: str) -> tuple[UUID, str]:
@@ -35,9 +35,17 @@ def read(token: str) -> tuple[UUID, str]:
         raw = b64decode(token + "=" * (-len(token) % 4), altchars="-_", validate=True)
     except ValueError:
         raise BadToken(UNREADABLE, "The token is not readable; send it back exactly as the decision gave it.") from None
+    if _text(raw) != token:
+        # The last character holds bits that no byte needs, and some read `+`, `/` and `=` too: another text that means
+        # the same would be another name for it wherever tokens are compared.
+        raise BadToken(UNREADABLE, "The token is not written as we write it; send it back exactly as it was given.")
     body, tag = raw[:-TAG_BYTES], raw[-TAG_BYTES:]
     if len(body) <= 16:
         raise BadToken(UNREADABLE, "The token is too short; send it back exactly as the decision gave it.")
     if not verify(PURPOSE, body, tag):
         raise BadToken(FORGED, "The token was not issued here; send it back exactly as the decision gave it.")
     return UUID(bytes=body[:16]), body[16:].decode()
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")

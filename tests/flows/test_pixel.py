@@ -1,5 +1,8 @@
 """The pixel: an image whatever happens, an outcome once, and a header that says what became of it."""
 
+import string
+from base64 import b64decode, b64encode
+
 import pytest
 from django.db import OperationalError
 from django.test import Client
@@ -28,6 +31,18 @@ def test_it_counts_an_impression_once_and_needs_neither_key_nor_cookie(token):
     assert not first.cookies
     assert first.content[:6] == b"GIF89a"
     assert [(row.kind, row.value) for row in Outcome.objects.all()] == [("impression", 0)]
+
+
+def test_no_other_text_that_means_the_same_is_a_token(token):
+    raw = b64decode(token + "=" * (-len(token) % 4), altchars="-_")
+    alphabet = string.ascii_letters + string.digits + "-_"
+    padded = [token + "=" * number for number in (1, 2, 3, 4)]
+    plain = [b64encode(raw).decode(), b64encode(raw).decode().rstrip("=")]
+    last = [token[:-1] + one for one in alphabet]
+    others = {*padded, *plain, *last} - {token}
+    assert fetch(token=token, type="conversion")["X-Outcome"] == "stored"
+    assert {fetch(token=one, type="conversion")["X-Outcome"] for one in others} == {"bad_token"}
+    assert Outcome.objects.count() == 1
 
 
 def test_another_type_counts_beside_it_but_brings_no_value(token):
