@@ -5,7 +5,7 @@ without deciding: where the moment itself is asked for, or Redis is away.
 """
 
 from bisect import bisect_right
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import msgspec
 
 from rules.language.terms import asked_facts, uses_clock
 
+from ..engine.context import BANDS
 from ..engine.prepare import Prepared
 from ..store.profiles import Profiles
 from .asking import ANONYMOUS, CUSTOMER, OfSnapshot, caps_of
@@ -36,8 +37,14 @@ def state_of(prepared: Prepared, question: Question, place: str, profiles: Profi
     if not (found.reachable and found.complete):
         return ""
     passed = bisect_right(prepared.turning_points, now)
-    told: list[Any] = [question, place, prepared.number, passed, found.profile]
+    told: list[Any] = [question, place, prepared.number, passed, found.profile, _band(prepared, now)]
     return blake2b(_canonical(told), digest_size=8).hexdigest()
+
+
+def _band(prepared: Prepared, now: datetime) -> str:
+    """The part of the day that rates are counted under, where a stranger's flags may follow from them."""
+    band = BANDS[now.astimezone(UTC).hour // 6]
+    return band if any(name in prepared.data.segment_priors for name in BANDS) else ""
 
 
 def _steady(prepared: Prepared) -> bool:

@@ -104,7 +104,7 @@ def evaluate_all(
 
 def lifetime_of(prepared: Prepared | None) -> timedelta:
     """How long a client may keep an answer: half the shortest time in which an outcome still counts for a decision."""
-    windows = [slot.item.window_hours for slot in prepared.slots.values()] if prepared else []
+    windows = [hours for slot in prepared.slots.values() for hours in slot.item.windows] if prepared else []
     return timedelta(hours=min(windows, default=0.0) / 2)
 
 

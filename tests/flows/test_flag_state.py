@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import time_machine
+from msgspec import structs
 
 from campaigns.models import Content, Placement
 from decisioning.api import doors, ofrep
 from decisioning.customers.models import Customer
+from decisioning.engine.prepare import prepare
 from decisioning.flows import flags as flags_module
 from decisioning.store import profiles, publishing
 from rules import rulebook
@@ -120,6 +122,22 @@ def test_what_the_clock_moves_is_always_tried(site, ask, decided, condition, fac
     decided.clear()
     assert ask(held).status == 304
     assert decided == ["dry_run"]
+
+
+def test_a_part_of_the_day_with_rates_of_its_own_is_a_change(site, ask, decided, now):
+    built = site.holder.current
+    rates = {"hours=6-11": {"apple": 0.9, "banana": 0.1}, "hours=12-17": {"apple": 0.1, "banana": 0.9}}
+    data = structs.replace(built.data, segment_priors=rates)
+    site.holder.current = prepare(built.number, built.built_at, data)
+    stranger = "anonymous:nobody"
+    with time_machine.travel(now.replace(hour=11, minute=10), tick=False) as travel:
+        first = ask(targetingKey=stranger)
+        decided.clear()
+        travel.move_to(now.replace(hour=11, minute=50))
+        assert (ask(tag_of(first), targetingKey=stranger).status, decided) == (304, [])
+        travel.move_to(now.replace(hour=13))
+        second = ask(tag_of(first), targetingKey=stranger)
+    assert (variant_of(first), second.status, variant_of(second)) == ("apple", 200, "banana")
 
 
 @pytest.mark.parametrize(

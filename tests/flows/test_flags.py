@@ -230,6 +230,13 @@ def test_whatever_changes_for_the_client_is_decided_anew(flags):
     assert len(flags.rows()) == 4
 
 
+@pytest.mark.parametrize("kind", ["impression_hours", "click_hours", "window_hours"])
+def test_the_shortest_window_of_any_kind_says_how_long_an_answer_is_kept(flags, kind):
+    Placement.objects.filter(key="hero").update(**{kind: 4.0})
+    flags.site.publish()
+    assert lifetime_of(flags.site.holder.current) == timedelta(hours=2)
+
+
 def test_a_token_is_renewed_before_its_outcomes_stop_to_count(flags, now):
     half = lifetime_of(flags.site.holder.current)
     assert half == timedelta(hours=12)
