@@ -2,6 +2,8 @@
 
     score = chance × value × margin (where value is the objective) × content boost × rule boosts × freshness
 
+bounded at every step by `LARGEST`.
+
 Where a scorer foretells money there is no value to multiply by: it is in the score.
 Freshness is 1 + 2^(−age / half-life): twice for a content that starts now, and once for an old one.
 """
@@ -14,6 +16,9 @@ VALUE = "value"
 CLICK = "click"
 CONVERSION = "conversion"
 SECONDS_A_DAY = 86_400.0
+# No factor, product of factors or score is larger, whatever is multiplied: infinite scores have no chances to draw by,
+# and JSON has no word for them. Sums and squares of so large numbers are still finite.
+LARGEST = 1e60
 
 Factor = tuple[float, str]
 
@@ -55,11 +60,17 @@ def factors(
 
 
 def product(found: tuple[Factor, ...]) -> float:
-    """All factors as one."""
+    """All factors as one, at most `LARGEST`."""
     whole = 1.0
     for amount, _ in found:
-        whole *= amount
+        # Bounded at every step: an infinite factor times 0 would be no number at all.
+        whole = at_most(whole * at_most(amount))
     return whole
+
+
+def at_most(amount: float) -> float:
+    """The amount, or `LARGEST` where it is larger."""
+    return min(amount, LARGEST)
 
 
 def freshness(content: ContentItem, half_life_days: float, now: datetime) -> float:

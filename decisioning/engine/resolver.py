@@ -17,7 +17,7 @@ from .context import context_facts
 from .dice import Dice
 from .eligibility import ELSEWHERE, all_capped, eligible
 from .holdout import HELD, arms_of
-from .objective import Factor, factors, formula, product, worth
+from .objective import Factor, at_most, factors, formula, product, worth
 from .policies import EPSILON
 from .prepare import Prepared, Slot
 from .ranking import Field, Pick, order, pick
@@ -153,7 +153,7 @@ def _fill(prepared: Prepared, narrowed: Narrowed, scores: Scores, now: datetime)
         for key, c in state.kept.items()
     }
     whole = {key: product(found) if found else 1.0 for key, found in parts.items()}
-    weighed = {key: _base(scores, key) * factor for key, factor in whole.items()}
+    weighed = {key: at_most(_base(scores, key) * factor) for key, factor in whole.items()}
     field = Field(
         weighed,
         Dice(f"{ask.person}\x1f{ask.request_id}\x1f{prepared.number}\x1f{slot.item.key}"),

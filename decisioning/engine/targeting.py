@@ -17,6 +17,7 @@ from typing import Any
 from rules.language import explain
 
 from .eligibility import in_schedule
+from .objective import at_most
 from .prepare import PreparedRule, Slot, Step, targets_of
 from .types import ContentItem, RuleTrace
 
@@ -140,7 +141,7 @@ def _weigh(step: Step, rule: PreparedRule, state: Targeting) -> Applied:
         return "", f"{step.verb}: none of its contents is a candidate"
     factor = step.amount if step.verb == "BOOST" else 1 / step.amount
     for key in touched:
-        state.boosts[key] = state.boosts.get(key, 1.0) * factor
+        state.boosts[key] = at_most(state.boosts.get(key, 1.0) * factor)
     state.note(touched, f"{step.verb.lower()} by {step.amount:g} (rule {rule.item.key})")
     return f"{step.verb} {_list(touched)} BY {step.amount:g}", ""
 

@@ -1,5 +1,6 @@
 """What holds for every snapshot and every question, whatever rules, policies and customers meet."""
 
+import math
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from decisioning.engine.batch import resolve_many
 from decisioning.engine.eligibility import ELSEWHERE
+from decisioning.engine.policies import POLICIES
 from decisioning.engine.prepare import Prepared, prepare
 from decisioning.engine.resolver import propensities, resolve
 from decisioning.engine.types import Ask, ContentItem, Resolution, ScorerItem
@@ -144,6 +146,44 @@ def test_a_claim_on_what_another_rule_hides_holds_no_place(
     shown = next((name for verb, name, _ in actions if verb == "SHOW" and name not in hidden), None)
     if shown and shown not in pins.values():
         assert next(name for name in found if name not in pins.values()) == shown
+
+
+@examples(100)
+@given(
+    st.sampled_from(sorted(POLICIES)),
+    st.lists(st.sampled_from([0.0, 1.0, 1e15, 1.7e308]), min_size=3, max_size=3),
+    st.integers(0, 120),
+    st.sampled_from([0.0, 1e-9, 1.0]),
+    st.sampled_from([0.05, 5.0]),
+)
+def test_scores_and_propensities_are_finite_whatever_is_multiplied(
+    policy: str, values: list[float], boosts: int, diversity: float, temperature: float
+):
+    rules = [
+        rule(f"r{n}", f'IF NOT vip = TRUE THEN BOOST TAGGED "{"all" if n % 2 else "a"}" BY 1000') for n in range(boosts)
+    ]
+    pool = [content(f"c{n}", ("all", "a" if n else "b"), value=value, boost=100.0) for n, value in enumerate(values)]
+    site = prepared(
+        *rules,
+        contents=tuple(pool),
+        placements=(
+            placement(
+                objective="value",
+                policy=policy,
+                exploration=0.1,
+                temperature=temperature,
+                count=3,
+                diversity_weight=diversity,
+                diversity_attribute="brand" if diversity else "",
+            ),
+        ),
+        priors={one.key: 0.5 for one in pool},
+    )
+    found = resolve(site, ask(customer()), NOW)
+    assert len(found.items) == 3
+    told = [number for item in found.items for number in (item.score, item.propensity)]
+    assert all(math.isfinite(number) for number in (*told, *found.scores.values()))
+    assert [sum(chances.values()) for chances in propensities(site, ask(customer()), NOW)] == pytest.approx([1.0] * 3)
 
 
 def test_a_batch_asks_the_scorer_once_for_a_placement(monkeypatch: pytest.MonkeyPatch):
