@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from ..flows.contract import MAX_BODY, Refused
 from ..flows.decide import decide
 from ..flows.decide_many import decide_many
 from ..flows.decide_many import read as read_many
+from ..flows.first import unlimited
 from ..flows.origin import NOWHERE, Origin
 from ..flows.take import take_outcome
 from ..flows.timing import Stages
@@ -107,7 +109,9 @@ def _asked(
         return take_outcome(body, now, ledger.count, key.prefix if key else "")
     origin = origin_of(headers) if places.wanted() else NOWHERE
     tells = key is not None and may(key.scopes, "track")
-    return decide(body, prepared, shared(), ledger, now, settings.REPLY_CACHE_SECONDS, origin, stages, tells, reads)
+    spend = partial(limits.spend_events, key.prefix, intake.rate_of(key), limits.limiter) if key else unlimited
+    seconds = settings.REPLY_CACHE_SECONDS
+    return decide(body, prepared, shared(), ledger, now, seconds, origin, stages, tells, reads, spend)
 
 
 def _counted(path: str, key: Key) -> Headers:

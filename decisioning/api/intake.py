@@ -28,6 +28,7 @@ from ..customers.intake.strict import Unfit
 from ..engine.prepare import Prepared
 from ..flows.contract import Refused
 from ..flows.take import take_events
+from ..store.keyring import Key
 from . import sources
 from .encoding import too_large, unpacked
 from .keys import admit, presented, written
@@ -98,7 +99,7 @@ def taken(call: Call, prepared: Prepared | None) -> tuple[int, bytes]:
     body = unpacked(call.body, call.headers.get("content-encoding", ""), MAX_BATCH)
     whole = presented(call.headers) or _asked(call.query) or written(body)
     key = admit(whole, prepared, "track", datetime.now(UTC), call.headers.get("origin", ""))
-    if rate := settings.INTAKE_EVENTS_PER_SECOND if key.event_rate is None else key.event_rate:
+    if rate := rate_of(key):
         _pass(key.prefix, body, rate)
     kind, body = _form(kind, call.headers, body)
     # The header is the customer's own where a browser sends; elsewhere it is that of a server's library.
@@ -107,6 +108,11 @@ def taken(call: Call, prepared: Prepared | None) -> tuple[int, bytes]:
     if places.wanted():
         sender = _placed(sender, call)
     return take_events(body, kind, clock.now(), call.path, sender)
+
+
+def rate_of(key: Key) -> int:
+    """How many events a second the key may send; 0 is no limit."""
+    return settings.INTAKE_EVENTS_PER_SECOND if key.event_rate is None else key.event_rate
 
 
 def _placed(sender: Sender, call: Call) -> Sender:

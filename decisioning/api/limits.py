@@ -118,6 +118,20 @@ def spent(kind: str, prefix: str, rate: int | None, by: Limiter) -> Headers:
     return described(kind, rate, standing)
 
 
+def spend_events(prefix: str, rate: int, by: Limiter, events: int) -> None:
+    """Count events that come with a decision in the bucket of those that come by themselves. Raises Wait.
+
+    A limiter that fails limits nobody: the decision must be answered.
+    """
+    try:
+        seconds = by.wait(prefix, events, rate)
+    except Exception:
+        log.exception("the limiter failed; events of %s pass", prefix)
+        return
+    if seconds:
+        raise Wait(seconds, "events", rate)
+
+
 def described(kind: str, rate: int, standing: Standing) -> Headers:
     """The quota and what is left of it.
 

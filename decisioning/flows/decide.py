@@ -29,7 +29,6 @@ from ..store.ledger import Ledger
 from ..store.profiles import Found, Profiles, Showing
 from ..store.snapshot import age_seconds
 from .asking import (
-    CUSTOMER,
     Asker,
     Shown,
     asker_of,
@@ -52,7 +51,7 @@ from .contract import (
     Refused,
     refuse_candidates,
 )
-from .first import take_first
+from .first import Spend, refuse_stranger, take_first, unlimited
 from .origin import NOWHERE, Origin, placed
 from .recording import answer_of, row_of
 from .timing import Stages
@@ -84,11 +83,12 @@ def decide(
     stages: Stages | None = None,
     may_tell: bool = True,
     may_read: bool = True,
+    spend: Spend = unlimited,
 ) -> tuple[int, bytes]:
     """Answer one request whose key was already accepted. Errors are bodies too; nothing is raised.
 
     `stages` is told when each ends; `may_tell` is whether the key allows events to come with the question, `may_read`
-    whether it may be told what is known of a customer.
+    whether it may be told what is known of a customer; `spend` counts those events against its limit.
     """
     started, stages = time.perf_counter(), stages or Stages()
     try:
@@ -101,7 +101,11 @@ def decide(
             return 200, _nothing(request, started)
         asker = asker_of(request, prepared)
         refuse_too_much(asker, prepared, MOST_WORK)
-        refused = take_first(request, asker.names, profiles, now) if request.events else []
+        refused: list[ErrorItem] = []
+        if request.events:
+            # What is refused as a whole changes nothing.
+            refuse_nowhere(request, prepared)
+            refused = take_first(request, asker.names, profiles, now, spend)
         refused += untold
         stages.mark("read")
         found = _find(profiles, request, asker, prepared, now)
@@ -198,9 +202,7 @@ def _find(profiles: Profiles, request: DecideRequest, asker: Asker, prepared: Pr
     digest = blake2b(_canonical.encode((prepared.number, asked)), digest_size=16).hexdigest()
     longest = longest_cap(prepared)
     found = profiles.find_any(asker.names, digest, since=now.timestamp() - longest if longest else None)
-    if found.profile is None and found.reachable and found.complete and asker.names[0][0] == CUSTOMER:
-        cure = "Send an identify event for them first, or ask with anonymous_id."
-        raise Refused(404, "unknown_customer", f"No customer has the id {asker.person!r}. {cure}")
+    refuse_stranger(found, asker.names)
     return found
 
 
@@ -276,6 +278,13 @@ def nowhere(errors: Sequence[ErrorItem]) -> Refused:
     """The refusal of a call that names no placement there is."""
     told = [error.message for error in errors if error.code == UNKNOWN_PLACEMENT]
     return Refused(404, UNKNOWN_PLACEMENT, " ".join(told))
+
+
+def refuse_nowhere(request: DecideRequest, prepared: Prepared) -> None:
+    """Raise Refused where none of the placements is there."""
+    keys = [key for key, _ in wanted(request.placements)]
+    if not any(key in prepared.slots for key in keys):
+        raise nowhere([unknown(key, prepared) for key in keys])
 
 
 def capped_in(rows: Sequence[Decision], prepared: Prepared) -> list[Showing]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from decisioning.api import intake, limits
+from decisioning.customers.models import Event
 
 from ..flows.conftest import *  # noqa: F403  (the same small site)
 from .ringed import *  # noqa: F403
@@ -99,6 +100,27 @@ def test_a_keys_own_limit_of_events_goes_before_the_servers(new_key, moment, set
     key = new_key("track", event_rate=rate)
     answers = [ask(key, "/v1/batch", packed(event(n))) for n in range(5)]
     assert [answer.status for answer in answers] == [200] * passes + [429] * (5 - passes)
+
+
+def asked(number: int, **more: Any) -> bytes:
+    events = [{"type": "track", "userId": "c-1", "messageId": f"m-{number}-{n}", "event": "Clicked"} for n in range(4)]
+    return json.dumps({"customer_id": "c-1", "placements": ["hero"], "events": events, **more}).encode()
+
+
+def test_events_that_come_with_a_question_count_against_the_limit_and_the_question_is_answered(new_key, moment):
+    key = new_key("decide", "track", event_rate=5)
+    answers = [ask(key, body=asked(number)) for number in range(4)]
+    told = [[one["code"] for one in answer.body["errors"] if one["code"] != "events_late"] for answer in answers]
+    assert [answer.status for answer in answers] == [200] * 4
+    assert told == [[], [], ["too_many"], ["too_many"]]
+    assert Event.objects.count() == 8
+    assert ask(key, "/v1/batch", packed(event(1))).status == 429
+
+
+@pytest.mark.parametrize("wrong", [{"placements": ["nowhere"]}, {"customer_id": "nobody"}])
+def test_a_question_that_is_refused_stores_none_of_its_events(new_key, moment, wrong):
+    answer = ask(new_key("decide", "track"), body=asked(1, **wrong))
+    assert (answer.status, Event.objects.count()) == (404, 0)
 
 
 def test_keys_do_not_use_up_each_others_limit(new_key, moment):
