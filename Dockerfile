@@ -41,4 +41,4 @@ EXPOSE 8000
 # One process: the container engine scales and restarts. The web answers here; workers override the check.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--respawn-failed-workers", "--respawn-interval", "1", "decisioning.config.wsgi:application"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "15", "decisioning.config.wsgi:application"]

@@ -22,8 +22,8 @@ from tools.devstack.stack import stack
 
 SERVER_SECONDS = 60.0
 PYTHON = sys.executable
-# A worker of granian that dies is not replaced unless it is told to.
-RESPAWN = ("--respawn-failed-workers", "--respawn-interval", "1")
+# A worker of granian that dies is not replaced unless it is told to, and one that was starting may miss the stop.
+RESPAWN = ("--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "15")
 CELERY = (PYTHON, "-m", "celery", "-A", "decisioning.config.celery")
 
 
