@@ -13,7 +13,9 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from decisioning.learning.card import card
 from decisioning.learning.contest import Taught
+from decisioning.learning.dataset import Labelled
 from decisioning.learning.evaluation import Estimate, rate_interval
 from decisioning.learning.examining import (
     CALIBRATION,
@@ -73,6 +75,7 @@ class Foretold:
     against: tuple[Figure, ...]
     by_chance: float
     caught: tuple[float, float]
+    card: dict[str, Any]
 
     def evidence(self, milliseconds: float | None) -> Evidence:
         """What the gate judges by."""
@@ -97,6 +100,7 @@ class Foretold:
             f"against {SIMPLE}": {one.metric: one.to_dict() for one in self.against},
             "caught by the top tenth": self.caught[0],
             f"caught by {SIMPLE}": self.caught[1],
+            "card": self.card,
         }
 
 
@@ -122,7 +126,17 @@ def foretold(target: Target, rows: Rows, kinds: Mapping[str, str], seed: int = 0
         against=() if chosen == SIMPLE else tuple(figures(seen, scores, theirs, target.task, rng)),
         by_chance=calibration_by_chance(scores) if target.task == CHANCE else 0.0,
         caught=(caught(late.y, scores), caught(late.y, theirs)),
+        card=card(one, labelled(one.schema, late)),
     )
+
+
+def labelled(schema: FeatureSchema, rows: Rows) -> Labelled:
+    """The rows as a card reads them: each is a showing of nothing, and a slate of its own."""
+    size = len(rows)
+    nowhere, one = np.zeros(size, np.int64), np.arange(size)
+    y = rows.y.astype(np.float64)
+    X, contents = matrix(schema, rows), ("",) * size
+    return Labelled(X, y, rows.customers, contents, rows.at, one, nowhere, np.full(size, np.nan), y, np.ones(size))
 
 
 def _enough(target: Target, early: Rows, late: Rows) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from decisioning import tasks
+from decisioning.console.card import drawn
 from decisioning.customers.intake.ingest import store
 from decisioning.customers.models import Customer, Event
 from decisioning.flows import foretell, learn, spawning
@@ -69,6 +70,10 @@ def test_what_is_foretold_becomes_facts_and_segments_follow(shop, now):
     assert [line.split(":")[0] for line in lines[:3]] == ["churn", "repurchase", "value"]
     assert all("promote: all" in line for line in lines[:3]), lines
     assert lines[3] == f"{PEOPLE} customers were told something new"
+    cards = {one.kind: drawn(one.metrics["card"], {}) for one in Artefact.objects.filter(active=True)}
+    assert all(card["importance"][0]["surely"] and card["curves"] for card in cards.values())
+    assert cards["churn"]["words"]["score"] == "chance" and cards["value"]["words"]["score"] == "money"
+    assert all(len(card["calibration"]["dots"]) == 10 for card in cards.values())
     Segment.objects.create(key="leaving", name="Leaving", condition="churn_risk > 0.3")
     settle(now + timedelta(minutes=1))
     found = facts()
