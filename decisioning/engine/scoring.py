@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ..learning.family import PRIOR_STRENGTH, UPLIFT
+from ..learning.family import CHANCE, ORDER, PRIOR_STRENGTH, UPLIFT
 from .contents import similarity, traits_of
 from .context import moments
 from .objective import CLICK, CONVERSION, VALUE, number, success_of
@@ -125,7 +125,11 @@ def _learned(
 def _says(prepared: Prepared) -> tuple[str, bool]:
     """What the scorer's scores are, and whether they are gains."""
     item, scorer = prepared.data.scorer, prepared.scorer
-    return item.objective if item else CONVERSION, scorer is not None and scorer.task == UPLIFT
+    objective = item.objective if item else CONVERSION
+    if objective == VALUE and scorer is not None and scorer.task in (CHANCE, ORDER):
+        # Too little to learn money from gave a constant: how often anything was bought.
+        objective = CONVERSION
+    return objective, scorer is not None and scorer.task == UPLIFT
 
 
 def finite(values: Sequence[float]) -> Sequence[float]:

@@ -8,7 +8,7 @@ import pytest
 from decisioning.engine.resolver import resolve
 from decisioning.engine.types import Resolution, ScorerItem
 from decisioning.learning.schema import Column, FeatureSchema
-from decisioning.learning.scorer import Scorer, TLearner, Trees, Worth
+from decisioning.learning.scorer import Prior, Scorer, TLearner, Trees, Worth
 
 from .builders import NOW, ask, content, customer, placement, prepared
 
@@ -94,6 +94,13 @@ def test_money_is_not_multiplied_by_the_value_of_the_content(bodies):
     assert "0.4 margin" in item.formula
     chance = decided("value", "conversion", bodies["conversion"]).items[0]
     assert "20.00 value × 0.4 margin" in chance.formula
+
+
+def test_a_constant_in_place_of_money_is_a_chance_that_is_multiplied_by_the_value():
+    found = decided("value", "value", taught(Prior))
+    assert stand_ins(found) == []
+    assert any(re.fullmatch(f"scorer gives {GIVES['conversion']}", reason) for reason in found.items[0].reasons)
+    assert "20.00 value × 0.4 margin" in found.items[0].formula
 
 
 def test_a_gain_is_no_chance(bodies):
